@@ -28,7 +28,7 @@ real=$CLUSTER_DIR/real socket=$CLUSTER_DIR/real/containerd.sock log=$CLUSTER_DIR
 KUBECONFIG=$CLUSTER_DIR/admin.kubeconfig
 export KUBECONFIG
 kubectl() { "$KIT_DIR/bin/kubectl" "$@"; }
-containers() { ctr -a "$socket" -n k8s.io "$@"; }
+containers() { ctr --connect-timeout 2s -a "$socket" -n k8s.io "$@"; }
 skip() { echo "real node: $*" >&2; exit 3; }
 
 end_recorded() { # NAME
@@ -51,7 +51,7 @@ down() {
   done
   for id in $(containers containers ls -q 2>/dev/null); do containers containers rm "$id" > /dev/null 2>&1 || true; done
   end_recorded containerd
-  grep -E " ($real|$CLUSTER_DIR/kubelet)(/| )" /proc/mounts | cut -d' ' -f2 | sort -r | while read -r mount; do
+  { grep -E " ($real|$CLUSTER_DIR/kubelet)(/| )" /proc/mounts || true; } | cut -d' ' -f2 | sort -r | while read -r mount; do
     umount -l "$mount" 2>/dev/null || true
   done
   for id in $namespaces; do
