@@ -26,7 +26,7 @@ pub struct AuditEntry {
     pub name: String,
     /// The HTTP status of the answer.
     pub code: u64,
-    /// Asked for with `dryRun=All`, so nothing was stored.
+    /// Asked for as a dry run, so nothing was stored.
     pub dry_run: bool,
     /// When the request came in.
     pub at: Timestamp,
@@ -115,11 +115,23 @@ fn entry(line: &str) -> AuditEntry {
             .pointer("/responseStatus/code")
             .and_then(Value::as_u64)
             .unwrap_or_default(),
-        dry_run: text("/requestURI").contains("dryRun="),
+        dry_run: is_dry_run(&event),
         at: text("/requestReceivedTimestamp")
             .parse()
             .expect("an audit entry has a time"),
     }
+}
+
+/// A delete says so in its body, an eviction in the options inside of its body,
+/// and the other verbs in the query.
+fn is_dry_run(event: &Value) -> bool {
+    let bodies = [
+        "/requestObject/dryRun",
+        "/requestObject/deleteOptions/dryRun",
+    ];
+    let asks = |pointer: &&str| event.pointer(pointer).is_some_and(|value| !value.is_null());
+    let uri = event["requestURI"].as_str().unwrap_or_default();
+    bodies.iter().any(asks) || uri.contains("dryRun=")
 }
 
 #[cfg(test)]
@@ -151,6 +163,16 @@ mod tests {
             (entry.subresource.as_str(), entry.name.as_str()),
             ("eviction", "web-1")
         );
+    }
+
+    #[test]
+    fn a_delete_says_in_its_body_that_it_is_a_dry_run() {
+        let body = r#"{"requestObject":{"dryRun":["All"]},"verb""#;
+        let log = line("delete", "/a", 200).replacen("{\"verb\"", body, 1);
+        assert!(AuditLog::parse(&log).effective().is_empty());
+        let body = r#"{"requestObject":{"deleteOptions":{"dryRun":["All"]}},"verb""#;
+        let log = line("create", "/a", 201).replacen("{\"verb\"", body, 1);
+        assert!(AuditLog::parse(&log).effective().is_empty());
     }
 
     #[test]
