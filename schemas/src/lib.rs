@@ -5,6 +5,11 @@
 //! no client, no clock, no runtime.
 //!
 //! Pure: no IO, no clock.
+#![expect(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives generate code that trips them"
+)]
 
 pub mod action;
 pub mod alert;

@@ -10,7 +10,7 @@
 //!
 //! Pure: no IO, no clock.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// A subject on which one kind of message is published.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,7 +146,8 @@ pub fn encode(text: &str) -> String {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
                 token.push(char::from(byte));
             } else {
-                token.push_str(&format!("%{byte:02X}"));
+                // Writing to a string cannot fail.
+                let _infallible = write!(token, "%{byte:02X}");
             }
             token
         })
