@@ -40,6 +40,10 @@ pub struct LeaseArgs {
     #[arg(long, env = "KUBESKIPPY_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..=600))]
     pub lease_seconds: u16,
 
+    /// Name of this installation, when several share a cluster; part of the leases' names.
+    #[arg(long, env = "KUBESKIPPY_INSTANCE")]
+    pub instance: Option<String>,
+
     /// Who this replica is. Left out: the host's name and the process id.
     #[arg(long, env = "KUBESKIPPY_IDENTITY")]
     pub identity: Option<String>,
@@ -60,11 +64,15 @@ impl Lease {
         let LeaseArgs {
             lease_namespace,
             lease_seconds,
+            instance,
             identity,
         } = args;
         let competitor = Competitor {
             api: Api::namespaced(client, lease_namespace),
-            name: name.to_owned(),
+            name: match instance {
+                Some(instance) => format!("{name}-{instance}"),
+                None => name.to_owned(),
+            },
             identity: identity.clone().unwrap_or_else(default_identity),
             duration: Duration::from_secs(u64::from(*lease_seconds)),
             held,

@@ -4,6 +4,7 @@ use std::{error::Error, fmt::Write as _};
 
 pub mod bus;
 pub mod clock;
+pub mod config;
 pub mod health;
 pub mod kube;
 pub mod lease;
