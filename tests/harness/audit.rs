@@ -33,6 +33,7 @@ pub struct AuditEntry {
 }
 
 /// Entries in the order of the log, to be narrowed down.
+#[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditLog(Vec<AuditEntry>);
 

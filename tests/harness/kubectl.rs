@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A kubectl with its kubeconfig.
+#[must_use]
 #[derive(Clone, Debug)]
 pub struct Kubectl {
     binary: PathBuf,

@@ -7,7 +7,6 @@
 //! Nothing here knows the product beyond the names of its binaries.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     reason = "a harness that cannot start should fail loudly"
 )]
 

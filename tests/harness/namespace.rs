@@ -23,9 +23,10 @@ impl TestNamespace {
             let found = namespace
                 .kubectl
                 .output(&["get", "serviceaccount", "default"]);
-            match found.status.success() {
-                true => Ok(()),
-                false => Err(String::from_utf8_lossy(&found.stderr).into_owned()),
+            if found.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&found.stderr).into_owned())
             }
         });
         namespace

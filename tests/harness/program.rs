@@ -31,10 +31,11 @@ impl Program {
         let mut command = Command::new(built_binary(name));
         command.args(args);
         for (name, value) in env {
-            match value.is_empty() {
-                true => command.env_remove(name),
-                false => command.env(name, value),
-            };
+            if value.is_empty() {
+                command.env_remove(name);
+            } else {
+                command.env(name, value);
+            }
         }
         let child = process::spawn(&command, &log);
         let name = [&[name], args].concat().join(" ");

@@ -9,6 +9,7 @@ const SIM: &str = "sim.kubeskippy.io";
 /// What it uses and how it fails is said in annotations that the kit's
 /// simulation reads (`tests/kit/manifests`). Its pods carry the label
 /// `app: <name>` and whatever [`label`](Self::label) adds.
+#[must_use]
 #[derive(Clone, Debug)]
 pub struct Workload {
     name: String,

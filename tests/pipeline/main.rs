@@ -3,6 +3,10 @@
 //! One process owns the servers that the trials share; they are started when
 //! the first trial asks for them and stopped here, at the end. A file of trials
 //! exports `trials(&Arc<Shared>) -> Vec<Trial>` and is listed in `main`.
+#![expect(
+    clippy::expect_used,
+    reason = "a trial fails by panicking, with words that say what was expected"
+)]
 
 mod servers;
 

@@ -12,7 +12,7 @@ use kube::api::{Api, DeleteParams, ListParams};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
     use harness::{skippable_trial, trial};
@@ -157,9 +157,10 @@ async fn a_deleted_pod_is_in_the_audit_log(shared: &Shared) {
     assert_eq!(names, [victim]);
     let after = until("a replacement", MINUTE, async || {
         let pods = running(&pods, 2).await;
-        match pods.iter().any(|pod| name(pod) == victim) {
-            true => Err(format!("{victim} is still there")),
-            false => Ok(pods),
+        if pods.iter().any(|pod| name(pod) == victim) {
+            Err(format!("{victim} is still there"))
+        } else {
+            Ok(pods)
         }
     })
     .await;
@@ -290,9 +291,10 @@ async fn one_of_equal_pods_can_be_made_to_leak(shared: &Shared) {
         let all = memory(&namespace);
         let right =
             |(pod, bytes): &(String, u64)| bytes >> 20 == if pod == leaky { 200 } else { 64 };
-        match all.len() == 3 && all.iter().all(right) {
-            true => Ok(()),
-            false => Err(format!("{all:?}")),
+        if all.len() == 3 && all.iter().all(right) {
+            Ok(())
+        } else {
+            Err(format!("{all:?}"))
         }
     })
     .await;
@@ -389,9 +391,10 @@ async fn a_real_process_runs_under_its_limit(shared: &Shared) -> Result<(), Stri
         let container = &status["containerStatuses"][0];
         let reasons =
             ["state", "lastState"].map(|state| container[state]["terminated"]["reason"].clone());
-        match reasons.iter().any(|reason| reason == "OOMKilled") {
-            true => Ok(()),
-            false => Err(container.to_string()),
+        if reasons.iter().any(|reason| reason == "OOMKilled") {
+            Ok(())
+        } else {
+            Err(container.to_string())
         }
     })
     .await;
