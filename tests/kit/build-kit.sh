@@ -156,7 +156,7 @@ v=k8s.io/component-base/version
 ldflags="-s -w -X $v.gitVersion=$version -X $v.gitMajor=1 -X $v.gitMinor=${minor%%.*} -X $v.gitTreeState=clean -X $v.buildDate=1970-01-01T00:00:00Z"
 ldflags+=" -X github.com/prometheus/common/version.Version=$(go list -m -f '{{.Version}}' github.com/prometheus/prometheus)"
 
-all=$(targets | grep -cE "^($(echo $wanted | tr ' ' '|')) ")
+all=$(targets | grep -cE "^($(paste -sd '|' <<< "$wanted")) ")
 n=0
 for part in $wanted; do
   # Prometheus's discovery of some 25 clouds stays out: it is most of its size.

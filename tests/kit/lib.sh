@@ -1,5 +1,5 @@
 # What the scripts of the kit share; sourced, never run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 # Where everything that is built or leased lives; one folder per user.
 kit_cache=${KUBESKIPPY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kubeskippy}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # nodes.sh FROM TO: creates fake nodes kwok-FROM .. kwok-(TO-1). Needs KUBECONFIG and KIT_DIR (source the cluster's env file).
 #   NODE_CPU=32 NODE_MEM=128Gi NODE_PODS=110   what each node offers
+# shellcheck disable=SC2016  # what is quoted is evaluated later, on purpose
 set -euo pipefail
 : "${KUBECONFIG:?source the env file of a cluster first}" "${KIT_DIR:?source the env file of a cluster first}"
 export KIT_DIR cpu=${NODE_CPU:-32} memory=${NODE_MEM:-128Gi} pods=${NODE_PODS:-110}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Proves the kit against a cluster that up.sh made, in about three minutes: source its env file first.
+# shellcheck disable=SC2016  # what is quoted is evaluated later, on purpose
 set -uo pipefail
 : "${KUBECONFIG:?source the env file of a cluster first}" "${CLUSTER_DIR:?source the env file of a cluster first}"
 passed=0 failed=0 since=$(date +%s.%N)

@@ -4,6 +4,7 @@
 #
 #   real-node.sh          starts it and waits until it is Ready
 #   real-node.sh down     ends it and removes containers, mounts, cgroups and the bridge
+#   real-node.sh install  only installs what it needs, for which no cluster is needed
 #
 #   NODE=real-0           its name
 #   BRIDGE=ksk<port>      its bridge, and
@@ -18,18 +19,48 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/kit/lib.sh
 . "$here/lib.sh"
+skip() { echo "real node: $*" >&2; exit 3; }
+
+# --- may it run here? -----------------------------------------------------------
+lacking() {
+  command -v containerd > /dev/null && command -v ctr > /dev/null || echo containerd
+  command -v runc > /dev/null || echo runc
+  [ -x /usr/lib/cni/bridge ] || echo containernetworking-plugins
+  [ -x /bin/busybox ] || echo busybox-static
+  command -v iptables > /dev/null || echo iptables
+  command -v ip > /dev/null || echo iproute2
+  command -v gcc > /dev/null || echo "gcc libc6-dev"
+}
+may_run() {
+  local missing log=$kit_cache/log/apt.log
+  [ "$(uname -s)" = Linux ] || skip "it needs Linux"
+  [ "$(id -u)" = 0 ] || skip "it needs root, for containerd and cgroups"
+  missing=$(lacking | tr '\n' ' ')
+  [ -n "$missing" ] || return 0
+  command -v apt-get > /dev/null || skip "not installed: $missing"
+  echo "real node: installing $missing" >&2
+  mkdir -p "$kit_cache/log"
+  # shellcheck disable=SC2086
+  install() { DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing > "$log" 2>&1; }
+  install || { apt-get update > /dev/null 2>&1 && install; } || skip "could not install $missing(see $log)"
+  missing=$(lacking | tr '\n' ' ')
+  [ -z "$missing" ] || skip "still not installed: $missing"
+}
+if [ "${1:-}" = install ]; then may_run; exit 0; fi
+
 : "${CLUSTER_DIR:?source the env file of a cluster first}"
-# down.sh may call without the environment; the file says the rest
+real=$CLUSTER_DIR/real socket=$CLUSTER_DIR/real/containerd.sock log=$CLUSTER_DIR/log
+# the cluster's own file, not the environment, which may be another cluster's
 # shellcheck disable=SC1091
-[ -n "${PORT_BASE:-}" ] || . "$CLUSTER_DIR/env"
+. "$CLUSTER_DIR/env"
 slot=$(((PORT_BASE - 18000) / 20))
 NODE=${NODE:-real-0} BRIDGE=${BRIDGE:-ksk$PORT_BASE} NET=${NET:-10.$((245 + slot / 250)).$((slot % 250))}
-real=$CLUSTER_DIR/real socket=$CLUSTER_DIR/real/containerd.sock log=$CLUSTER_DIR/log
+# shellcheck disable=SC1091
+if [ -f "$real/names" ]; then . "$real/names"; fi # what it was started with is what is taken down
 KUBECONFIG=$CLUSTER_DIR/admin.kubeconfig
 export KUBECONFIG
 kubectl() { "$KIT_DIR/bin/kubectl" "$@"; }
 containers() { ctr --connect-timeout 2s -a "$socket" -n k8s.io "$@"; }
-skip() { echo "real node: $*" >&2; exit 3; }
 
 end_recorded() { # NAME
   { grep " $1\$" "$CLUSTER_DIR/pids" || true; } | end_all
@@ -69,28 +100,7 @@ case ${1:-up} in
   *) echo "real-node.sh: unknown argument '$1'" >&2; exit 2 ;;
 esac
 
-# --- may it run here? -----------------------------------------------------------
-[ "$(uname -s)" = Linux ] || skip "it needs Linux"
-[ "$(id -u)" = 0 ] || skip "it needs root, for containerd and cgroups"
-lacking() {
-  command -v containerd > /dev/null && command -v ctr > /dev/null || echo containerd
-  command -v runc > /dev/null || echo runc
-  [ -x /usr/lib/cni/bridge ] || echo containernetworking-plugins
-  [ -x /bin/busybox ] || echo busybox-static
-  command -v iptables > /dev/null || echo iptables
-  command -v ip > /dev/null || echo iproute2
-  command -v gcc > /dev/null || echo "gcc libc6-dev"
-}
-missing=$(lacking | tr '\n' ' ')
-if [ -n "$missing" ]; then
-  command -v apt-get > /dev/null || skip "not installed: $missing"
-  echo "real node: installing $missing" >&2
-  install() { DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing > "$log/apt.log" 2>&1; }
-  mkdir -p "$log"
-  install || { apt-get update > /dev/null 2>&1 && install; } || skip "could not install $missing(see $log/apt.log)"
-  missing=$(lacking | tr '\n' ' ')
-  [ -z "$missing" ] || skip "still not installed: $missing"
-fi
+may_run
 exec 6> "/run/lock/kubeskippy-real-node"
 flock -w "${REAL_NODE_WAIT:-300}" 6 || skip "another real node has been up for ${REAL_NODE_WAIT:-300} s (one runs at a time)"
 route=$(ip -4 route list "$NET.0/24")
@@ -104,6 +114,7 @@ undo() {
   exit $status
 }
 mkdir -p "$real/cni" "$log" "$CLUSTER_DIR/kubelet"
+printf '%s\n' "NODE=$NODE" "BRIDGE=$BRIDGE" "NET=$NET" > "$real/names"
 # the kubelet and the bridge plugin change these; `down` puts them back
 for name in vm/overcommit_memory kernel/panic kernel/panic_on_oops net/ipv4/ip_forward; do
   echo "/proc/sys/$name $(cat "/proc/sys/$name")"
