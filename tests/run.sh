@@ -57,7 +57,7 @@ crds() {
 }
 deny() {
   if [ ! -x "$deny_root/bin/cargo-deny" ]; then tools; fi
-  "$deny_root/bin/cargo-deny" --offline check bans licenses sources
+  "$deny_root/bin/cargo-deny" --locked --log-level error check bans licenses sources
 }
 
 kit_pid='' kit_log=
@@ -88,7 +88,7 @@ for step in "${steps[@]}"; do
     set -e
   fi
   took=$((SECONDS - begun))
-  if [ $status = 0 ]; then
+  if [ "$status" = 0 ]; then
     report+=("$(printf '%-8s %8d  ok' "$step" "$took")")
   else
     report+=("$(printf '%-8s %8d  FAILED' "$step" "$took")")

@@ -138,7 +138,7 @@ quietly() { # TEXT COMMAND...
   if ! wait "$build"; then
     build=
     say "$text failed; the end of $log:"
-    tail -n 20 "$log" >&2
+    tail -n "+$((from + 1))" "$log" | tail -n 20 >&2
     exit 1
   fi
   build=

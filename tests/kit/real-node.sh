@@ -107,11 +107,12 @@ route=$(ip -4 route list "$NET.0/24")
 [ -z "$route" ] || skip "the subnet $NET.0/24 is in use here (set NET to another, say NET=10.99.7)"
 
 # --- start ------------------------------------------------------------------------
+# shellcheck disable=SC2317  # the trap calls it
 undo() {
   local status=$?
   trap - EXIT
-  [ $status = 0 ] || down
-  exit $status
+  [ "$status" = 0 ] || down
+  exit "$status"
 }
 mkdir -p "$real/cni" "$log" "$CLUSTER_DIR/kubelet"
 printf '%s\n' "NODE=$NODE" "BRIDGE=$BRIDGE" "NET=$NET" > "$real/names"

@@ -79,7 +79,7 @@ else
   for _ in $(seq 700); do
     PORT_BASE=$((18000 + slot * 20))
     if lease "$PORT_BASE"; then break; fi
-    PORT_BASE= slot=$(((slot + 1) % 700))
+    PORT_BASE='' slot=$(((slot + 1) % 700))
   done
   [ -n "$PORT_BASE" ] || { echo "up.sh: no block of 20 free ports between 18000 and 32000" >&2; exit 1; }
 fi

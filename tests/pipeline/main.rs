@@ -8,7 +8,13 @@
     reason = "a trial fails by panicking, with words that say what was expected"
 )]
 
+mod api;
+mod heals;
+mod reads;
+mod refuses;
 mod servers;
+mod stack;
+mod survives;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,7 +29,15 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let shared = Arc::new(Shared::default());
-    let trials = [servers::trials(&shared)].into_iter().flatten().collect();
+    let trials = [
+        api::trials(&shared),
+        heals::trials(&shared),
+        reads::trials(&shared),
+        refuses::trials(&shared),
+        servers::trials(&shared),
+        survives::trials(&shared),
+    ];
+    let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(shared) = Arc::into_inner(shared) {
         shared.stop();
