@@ -72,70 +72,74 @@ spec:
     )
 }
 
+const METRIC: &str =
+    "{name: m, type: metric, metricTrigger: {query: cpu_usage_percent, threshold: 90}}";
+const RESTART: &str = "{name: r, type: restart}";
+
+/// Trigger, action, further fields, and what the refusal says.
+const CONTRADICTIONS: &[(&str, &str, &str, &str)] = &[
+    (
+        "{name: m, type: metric}",
+        RESTART,
+        "",
+        "metricTrigger: {query: memory_usage_percent",
+    ),
+    (
+        "{name: m, type: event, eventTrigger: {reason: '['}}",
+        RESTART,
+        "",
+        "regular expression",
+    ),
+    (
+        METRIC,
+        "{name: s, type: scale}",
+        "",
+        "scaleAction: {direction: up",
+    ),
+    (
+        METRIC,
+        "{name: s, type: scale, scaleAction: {minReplicas: 5, maxReplicas: 3}}",
+        "",
+        "raise maxReplicas",
+    ),
+    (METRIC, "{type: restart}", "", "needs a name"),
+    (
+        METRIC,
+        "{name: r, type: restart, triggers: [other]}",
+        "",
+        "does not have",
+    ),
+    (
+        METRIC,
+        RESTART,
+        "safetyRules: {maxUnavailable: 120%}",
+        "1 or 25%",
+    ),
+    (
+        METRIC,
+        RESTART,
+        "safetyRules: {healthCheckTimeout: soon}",
+        "healthCheckTimeout",
+    ),
+    (METRIC, RESTART, "mood: bad", "unknown field \"spec.mood\""),
+    (METRIC, "", "", "mode: monitor"),
+    (
+        METRIC,
+        "{name: p, type: patch, patchAction: {}}",
+        "",
+        "either patch (text) or patches",
+    ),
+    (
+        "{name: m, type: metric, metricTrigger: {query: x, threshold: 1, operator: '=>'}}",
+        RESTART,
+        "",
+        "operator",
+    ),
+];
+
 async fn contradictions_are_refused(shared: &Shared) {
-    const METRIC: &str =
-        "{name: m, type: metric, metricTrigger: {query: cpu_usage_percent, threshold: 90}}";
-    const RESTART: &str = "{name: r, type: restart}";
     let stack = Stack::new(shared, "refused").await;
-    for (trigger, action, more, says) in [
-        (
-            "{name: m, type: metric}",
-            RESTART,
-            "",
-            "metricTrigger: {query: memory_usage_percent",
-        ),
-        (
-            "{name: m, type: event, eventTrigger: {reason: '['}}",
-            RESTART,
-            "",
-            "regular expression",
-        ),
-        (
-            METRIC,
-            "{name: s, type: scale}",
-            "",
-            "scaleAction: {direction: up",
-        ),
-        (
-            METRIC,
-            "{name: s, type: scale, scaleAction: {minReplicas: 5, maxReplicas: 3}}",
-            "",
-            "raise maxReplicas",
-        ),
-        (METRIC, "{type: restart}", "", "needs a name"),
-        (
-            METRIC,
-            "{name: r, type: restart, triggers: [other]}",
-            "",
-            "does not have",
-        ),
-        (
-            METRIC,
-            RESTART,
-            "safetyRules: {maxUnavailable: 120%}",
-            "1 or 25%",
-        ),
-        (
-            METRIC,
-            RESTART,
-            "safetyRules: {healthCheckTimeout: soon}",
-            "healthCheckTimeout",
-        ),
-        (METRIC, RESTART, "mood: bad", "unknown field \"spec.mood\""),
-        (METRIC, "", "", "mode: monitor"),
-        (
-            METRIC,
-            "{name: p, type: patch, patchAction: {}}",
-            "",
-            "either patch (text) or patches",
-        ),
-        (
-            "{name: m, type: metric, metricTrigger: {query: x, threshold: 1, operator: '=>'}}",
-            RESTART,
-            "",
-            "operator",
-        ),
-    ] {
+    for (trigger, action, more, says) in CONTRADICTIONS {
         let answer = stack.namespace.try_apply(&policy(trigger, action, more));
         let text = String::from_utf8_lossy(&answer.stderr);
         assert!(
@@ -152,11 +156,11 @@ async fn the_spec_of_an_action_is_immutable(shared: &Shared) {
     let path = repository().join("tests/fixtures/seed/healing-action.yaml");
     apply_file(&stack, &path);
     let name = "memory-leak-healing-restart-abc123";
-    let patch = |patch: &str| {
+    let change = |patch: &str| {
         let arguments = ["patch", "ha", name, "--type", "merge", "-p", patch];
         stack.namespace.kubectl().output(&arguments)
     };
-    for change in [
+    for attempt in [
         r#"{"spec":{"policyName":"another"}}"#,
         r#"{"spec":{"targetResource":{"name":"another"}}}"#,
         r#"{"spec":{"action":{"restartAction":{"strategy":"recreate"}}}}"#,
@@ -164,16 +168,16 @@ async fn the_spec_of_an_action_is_immutable(shared: &Shared) {
         r#"{"spec":{"dryRun":true}}"#,
         r#"{"spec":{"diagnosis":{"cause":"x","source":"y"}}}"#,
     ] {
-        let answer = patch(change);
+        let answer = change(attempt);
         let text = String::from_utf8_lossy(&answer.stderr).into_owned();
-        assert!(text.contains("cannot be changed"), "{change}: {text}");
+        assert!(text.contains("cannot be changed"), "{attempt}: {text}");
     }
     assert!(
         patch(r#"{"spec":{"approval":{"approvedBy":"me"}}}"#)
             .status
             .success()
     );
-    let again = patch(r#"{"spec":{"approval":{"approvedBy":"another"}}}"#);
+    let again = change(r#"{"spec":{"approval":{"approvedBy":"another"}}}"#);
     assert!(String::from_utf8_lossy(&again.stderr).contains("written once"));
 }
 

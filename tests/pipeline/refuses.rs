@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use harness::{Shared, Workload, trial, until};
 use libtest_mimic::Trial;
-use schemas::action::Phase;
+use schemas::action::{HealingAction, Phase};
 use serde_json::json;
 
 use crate::{
@@ -106,10 +106,7 @@ fn no_write_by_the_actuator(shared: &Shared, stack: &Stack<'_>) {
 }
 
 /// A namespace in which one pod is sick and its policy is manual, up to the action that waits.
-async fn waiting<'a>(
-    shared: &'a Shared,
-    name: &str,
-) -> (Stack<'a>, schemas::action::HealingAction) {
+async fn waiting<'a>(shared: &'a Shared, name: &str) -> (Stack<'a>, HealingAction) {
     let mut stack = Stack::new(shared, name).await;
     let full = Workload::deployment("full")
         .memory_limit("256Mi")
@@ -130,7 +127,7 @@ async fn waiting<'a>(
 }
 
 /// The patch by which a person decides about the planned change.
-fn decision(action: &schemas::action::HealingAction, decision: &str) -> serde_json::Value {
+fn decision(action: &HealingAction, decision: &str) -> serde_json::Value {
     let digest = action
         .status
         .as_ref()
@@ -195,21 +192,15 @@ async fn one_action_an_hour(shared: &Shared) {
         .apply(&format!("{}{rules}", memory_policy("duration: 1s")));
     stack.start().await;
     until(
-        "an action that has begun, and two that wait",
+        "one action that has begun, and two that wait",
         JUDGED,
         async || {
             let actions = stack.actions().await;
-            let begun = |action: &&schemas::action::HealingAction| {
-                action
-                    .status
-                    .as_ref()
-                    .is_some_and(|status| status.started_at.is_some())
-            };
-            let (begun, all) = (actions.iter().filter(begun).count(), actions.len());
-            if begun >= 1 && all >= 3 {
+            let seen = format!("{:?}; {}", summary(&actions), stack.tails());
+            if begun(&actions) >= 1 && actions.len() >= 3 {
                 Ok(())
             } else {
-                Err(format!("{:?}; {}", summary(&actions), stack.tails()))
+                Err(seen)
             }
         },
     )
@@ -217,40 +208,30 @@ async fn one_action_an_hour(shared: &Shared) {
 
     stack.part(Part::Actuator).program.kill_hard();
     stack.start_part(Part::Actuator).await;
-    stack.ready(Part::Actuator).await;
+    stack.ready(Part::Actuator);
 
-    // The new actuator has said about each waiting action that the budget holds it back.
-    until("two actions held back by the budget", JUDGED, async || {
-        let judged = stack
-            .part(Part::Actuator)
-            .metric("kubeskippy_actuator_judgements_total");
-        let actions = stack.actions().await;
-        let held = actions
-            .iter()
-            .filter(|action| held_by(action, "budget"))
-            .count();
-        if held >= 2 && judged >= 2.0 {
-            Ok(())
-        } else {
-            Err(format!(
-                "{held} held, {judged} judged; {:?}",
-                summary(&actions)
-            ))
-        }
-    })
+    until(
+        "the new actuator holds two actions back",
+        JUDGED,
+        async || {
+            let judged = stack
+                .part(Part::Actuator)
+                .metric("kubeskippy_actuator_judgements_total");
+            let actions = stack.actions().await;
+            let held = actions
+                .iter()
+                .filter(|action| held_by(action, "budget"))
+                .count();
+            let seen = format!("{held} held, {judged} judged; {:?}", summary(&actions));
+            if held >= 2 && judged >= 2.0 {
+                Ok(())
+            } else {
+                Err(seen)
+            }
+        },
+    )
     .await;
-    let begun = stack
-        .actions()
-        .await
-        .into_iter()
-        .filter(|action| {
-            action
-                .status
-                .as_ref()
-                .is_some_and(|status| status.started_at.is_some())
-        })
-        .count();
-    assert_eq!(begun, 1);
+    assert_eq!(begun(&stack.actions().await), 1);
     let after = stack.pod_uids("app=web").await;
     assert_eq!(
         before
@@ -261,8 +242,17 @@ async fn one_action_an_hour(shared: &Shared) {
     );
 }
 
+/// How many actions have begun to change something.
+fn begun(actions: &[HealingAction]) -> usize {
+    let status = |action: &HealingAction| action.status.clone().unwrap_or_default();
+    actions
+        .iter()
+        .filter(|action| status(action).started_at.is_some())
+        .count()
+}
+
 /// Whether `guard` is what keeps an action from running.
-fn held_by(action: &schemas::action::HealingAction, guard: &str) -> bool {
+fn held_by(action: &HealingAction, guard: &str) -> bool {
     let verdicts = action
         .status
         .as_ref()

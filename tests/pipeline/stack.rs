@@ -29,7 +29,7 @@ use schemas::{
 pub(crate) const SYSTEM: &str = "kubeskippy-system";
 
 /// How long a program may take to be ready.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// One of the three programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,7 +146,7 @@ impl<'a> Stack<'a> {
             self.start_part(part).await;
         }
         for part in Part::ALL {
-            self.ready(part).await;
+            self.ready(part);
         }
     }
 
@@ -190,7 +190,7 @@ impl<'a> Stack<'a> {
     }
 
     /// Waits until `part` says that it is ready.
-    pub(crate) async fn ready(&mut self, part: Part) {
+    pub(crate) fn ready(&mut self, part: Part) {
         let Running { program, address } = self.parts.get_mut(&part).expect("the program runs");
         let url = format!("http://{address}/readyz");
         tokio::task::block_in_place(|| program.wait_ready(&url, READY));
@@ -220,7 +220,7 @@ impl<'a> Stack<'a> {
     pub(crate) async fn ready_pods(&self, label: &str, count: usize) -> BTreeMap<String, String> {
         until(
             &format!("{count} ready pods {label}"),
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             async || {
                 let pods = self.pods().list(&ListParams::default().labels(label)).await;
                 let pods = pods.map_err(|error| error.to_string())?.items;
@@ -325,10 +325,10 @@ impl<'a> Stack<'a> {
 
     /// What the programs logged last.
     pub(crate) fn tails(&self) -> String {
-        self.parts
-            .iter()
-            .map(|(part, running)| format!("\n--- {part:?}\n{}", running.program.logs_tail(8)))
-            .collect()
+        let tail = |(part, running): (&Part, &Running)| {
+            format!("\n--- {part:?}\n{}", running.program.logs_tail(8))
+        };
+        self.parts.iter().map(tail).collect::<Vec<_>>().concat()
     }
 }
 
