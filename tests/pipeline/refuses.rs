@@ -233,13 +233,8 @@ async fn one_action_an_hour(shared: &Shared) {
     .await;
     assert_eq!(begun(&stack.actions().await), 1);
     let after = stack.pod_uids("app=web").await;
-    assert_eq!(
-        before
-            .keys()
-            .filter(|name| after.contains_key(*name))
-            .count(),
-        2
-    );
+    let kept = before.keys().filter(|name| after.contains_key(*name));
+    assert_eq!(kept.count(), 2);
 }
 
 /// How many actions have begun to change something.
