@@ -1,0 +1,127 @@
+//! The cluster events of the window, counted per target.
+//!
+//! Pure: no IO, no clock.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+use schemas::{cluster_event::ClusterEvent, policy::EventType, target::Target};
+
+/// The events, ordered by when they happened.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    rows: BTreeMap<(i64, String, u32), Row>,
+    /// Which counts of which Event are held, and where.
+    seen: HashMap<(String, u32), i64>,
+}
+
+#[derive(Debug)]
+struct Row {
+    target: Target,
+    kind: String,
+    reason: String,
+    increase: u32,
+}
+
+/// Which events are asked for.
+pub(crate) struct Wanted<'a> {
+    /// What the reason must match; made by [`whole`].
+    pub(crate) reason: Option<&'a regex::Regex>,
+    /// The type, or any.
+    pub(crate) kind: Option<EventType>,
+    /// After when, in milliseconds.
+    pub(crate) after: i64,
+    /// Until when, inclusive, in milliseconds.
+    pub(crate) until: i64,
+}
+
+impl Events {
+    pub(super) fn append(&mut self, event: &ClusterEvent, max_rows: usize) {
+        let at = event.occurred_at.as_millisecond();
+        let seen = (event.uid.clone(), event.count);
+        if self.seen.insert(seen, at).is_some_and(|before| {
+            // A repeat may carry another time only if its writer changed it: the first stands.
+            self.seen.insert((event.uid.clone(), event.count), before);
+            true
+        }) {
+            return;
+        }
+        let row = Row {
+            target: event.regarding.clone(),
+            kind: event.kind.clone(),
+            reason: event.reason.clone(),
+            increase: event.increase,
+        };
+        self.rows.insert((at, event.uid.clone(), event.count), row);
+        while self.rows.len() > max_rows {
+            self.drop_oldest();
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Drops what is not after `horizon`, and what lies beyond `future`.
+    pub(super) fn evict(&mut self, horizon: i64, future: i64) {
+        while self
+            .rows
+            .first_key_value()
+            .is_some_and(|((at, ..), _)| *at <= horizon)
+        {
+            self.drop_oldest();
+        }
+        while self
+            .rows
+            .last_key_value()
+            .is_some_and(|((at, ..), _)| *at > future)
+        {
+            if let Some(((_, uid, count), _)) = self.rows.pop_last() {
+                self.seen.remove(&(uid, count));
+            }
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(((_, uid, count), _)) = self.rows.pop_first() {
+            self.seen.remove(&(uid, count));
+        }
+    }
+
+    /// Occurrences per target.
+    pub(super) fn count(&self, wanted: &Wanted<'_>) -> BTreeMap<&Target, (u64, i64)> {
+        let mut counts = BTreeMap::new();
+        let range = (wanted.after.saturating_add(1), String::new(), 0)
+            ..(
+                wanted
+                    .until
+                    .saturating_add(1)
+                    .max(wanted.after.saturating_add(1)),
+                String::new(),
+                0,
+            );
+        for ((at, ..), row) in self.rows.range(range) {
+            let kind = wanted.kind.is_none_or(|kind| kind.as_str() == row.kind);
+            let reason = wanted
+                .reason
+                .is_none_or(|reason| reason.is_match(&row.reason));
+            if kind && reason {
+                let (count, newest) = counts.entry(&row.target).or_insert((0_u64, *at));
+                *count += u64::from(row.increase);
+                *newest = (*newest).max(*at);
+            }
+        }
+        counts
+    }
+}
+
+/// The same pattern, matching a text as a whole or not at all.
+pub(crate) fn whole(pattern: &regex::Regex) -> Option<regex::Regex> {
+    regex::Regex::new(&format!("^(?:{})$", pattern.as_str())).ok()
+}
+
+/// The instant `span` before `at`, in milliseconds.
+pub(crate) fn before(at: Timestamp, span: SignedDuration) -> i64 {
+    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    at.as_millisecond().saturating_sub(span.max(0))
+}

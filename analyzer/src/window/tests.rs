@@ -1,0 +1,1 @@
+//! Scrapes in, windows out.
