@@ -1,0 +1,351 @@
+//! Reads all that the guards may know into one [`Snapshot`].
+//!
+//! Everything is read from the API server at the moment of judging, never from
+//! a cache and never from what the action says. What cannot be read makes the
+//! pass fail, so that nothing is judged on half a picture; the bus alone may be
+//! away, which reads as "no observation".
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{ConfigMap, Namespace},
+};
+use kube::{
+    Api, Client, Resource as _, ResourceExt as _,
+    api::{ApiResource, DynamicObject, ListParams},
+};
+use runtime::{bus::Bus, chain};
+use schemas::{
+    action::HealingAction, object::Owner, observation::Observation, policy::HealingPolicy,
+    subject::Stream,
+};
+
+use crate::{
+    config::PAUSE,
+    object::{Object, api_resource},
+    snapshot::{Limits, Past, Policy, Snapshot, Subject},
+};
+
+/// Why the picture is incomplete.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not answer, or refused.
+    #[error("failed to read {what}")]
+    Read {
+        /// What was to be read.
+        what: String,
+        /// What went wrong.
+        source: kube::Error,
+    },
+}
+
+/// Longest owner chain that is followed. Known ones have two links
+/// (Pod, ReplicaSet, Deployment); custom controllers add one or two.
+const MOST_OWNERS: usize = 5;
+
+/// How many actions are asked for at a time.
+const PAGE: u32 = 500;
+
+/// Reads snapshots.
+#[derive(Clone)]
+pub struct Gatherer {
+    client: Client,
+    bus: Bus,
+    limits: Limits,
+}
+
+impl Gatherer {
+    /// Reads through `client` and `bus`, under `limits`.
+    pub fn new(client: Client, bus: Bus, limits: Limits) -> Self {
+        Self {
+            client,
+            bus,
+            limits,
+        }
+    }
+
+    /// Reads all there is to know about `action`, but for the history.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn gather(&self, action: &HealingAction) -> Result<Snapshot, Error> {
+        let action = subject(action);
+        let policy = self
+            .policy(&action.namespace, &action.spec.policy_name)
+            .await?;
+        let wanted = &action.spec.target_resource;
+        let namespace = wanted.namespace.as_ref().unwrap_or(&action.namespace);
+        let target = self.object(&wanted.kind, namespace, &wanted.name).await?;
+        let owners = self.owners(&action, namespace, target.as_ref()).await?;
+        let workload = owners.last().or(target.as_ref());
+        let pods = match workload {
+            Some(workload) => self.pods(workload).await?,
+            None => Vec::new(),
+        };
+        let offender = action.spec.trigger.as_ref().and_then(|trigger| {
+            let uid = trigger.offender_uid.as_ref()?;
+            pods.iter().find(|pod| pod.target.uid == *uid).cloned()
+        });
+        Ok(Snapshot {
+            policy,
+            owners,
+            offender,
+            pods,
+            namespace_marks: self.marks(namespace).await?,
+            autoscaler: match target.as_ref().filter(|target| target.workload.is_some()) {
+                Some(target) => self.autoscaler(target).await?,
+                None => None,
+            },
+            target,
+            history: Vec::new(),
+            observation: self.observation(&action).await,
+            paused: self.paused().await?,
+            limits: self.limits.clone(),
+            action,
+        })
+    }
+
+    /// Reads the status of every action but `uid` from the API server itself:
+    /// what a cache does not know yet has been spent all the same.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn history(&self, uid: &str) -> Result<Vec<Past>, Error> {
+        let api: Api<HealingAction> = Api::all(self.client.clone());
+        let mut params = ListParams::default().limit(PAGE);
+        let mut history = Vec::new();
+        loop {
+            let page = api.list(&params).await;
+            let page = page.map_err(|source| failed("the healing actions", source))?;
+            let others = page
+                .items
+                .iter()
+                .filter(|a| a.uid().as_deref() != Some(uid));
+            history.extend(others.map(past));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token),
+                None => return Ok(history),
+            }
+        }
+    }
+
+    async fn policy(&self, namespace: &str, name: &str) -> Result<Option<Policy>, Error> {
+        let api: Api<HealingPolicy> = Api::namespaced(self.client.clone(), namespace);
+        let policy = api.get_opt(name).await;
+        let policy = policy.map_err(|source| failed(&format!("the policy {name}"), source))?;
+        Ok(policy.map(|policy| Policy {
+            namespace: policy.namespace().unwrap_or_default(),
+            name: policy.name_any(),
+            uid: policy.uid().unwrap_or_default(),
+            deleting: policy.meta().deletion_timestamp.is_some(),
+            spec: policy.spec,
+        }))
+    }
+
+    /// Reads one object of a kind that the actuator knows; others read as absent.
+    async fn object(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Object>, Error> {
+        let Some(resource) = api_resource(kind) else {
+            return Ok(None);
+        };
+        let found = self.api(&resource, namespace).get_opt(name).await;
+        let found =
+            found.map_err(|source| failed(&format!("{kind} {namespace}/{name}"), source))?;
+        Ok(found.map(|object| Object::read(&resource, object)))
+    }
+
+    fn api(&self, resource: &ApiResource, namespace: &str) -> Api<DynamicObject> {
+        if resource.kind == "Node" {
+            Api::all_with(self.client.clone(), resource)
+        } else {
+            Api::namespaced_with(self.client.clone(), namespace, resource)
+        }
+    }
+
+    /// Follows the controllers up. Of a target that is gone, the owner that was
+    /// recorded when it was still there.
+    async fn owners(
+        &self,
+        action: &Subject,
+        namespace: &str,
+        target: Option<&Object>,
+    ) -> Result<Vec<Object>, Error> {
+        let mut owners: Vec<Object> = Vec::new();
+        let pinned = action.status.target_uid.as_deref();
+        let target = target.filter(|t| pinned.is_none_or(|uid| uid == t.target.uid));
+        let mut next = match target {
+            Some(target) => target.controller.clone(),
+            None => recorded_owner(action),
+        };
+        while let Some(owner) = next.take().filter(|_| owners.len() < MOST_OWNERS) {
+            let found = self.object(&owner.kind, namespace, &owner.name).await?;
+            if let Some(found) = found.filter(|found| found.target.uid == owner.uid) {
+                next.clone_from(&found.controller);
+                owners.push(found);
+            }
+        }
+        Ok(owners)
+    }
+
+    /// The pods of a workload; of a pod, itself.
+    async fn pods(&self, workload: &Object) -> Result<Vec<Object>, Error> {
+        let Some(replicas) = &workload.workload else {
+            let is_pod = workload.target.kind == "Pod";
+            return Ok(is_pod.then(|| workload.clone()).into_iter().collect());
+        };
+        let Some(selector) = &replicas.selector else {
+            return Ok(Vec::new());
+        };
+        let mut controllers = vec![workload.target.uid.clone()];
+        let namespace = &workload.target.namespace;
+        if workload.target.kind == "Deployment" {
+            let sets = self.select("ReplicaSet", namespace, selector).await?;
+            let owned = sets.into_iter().filter(|set| is_owned(set, &controllers));
+            let owned: Vec<_> = owned.map(|set| set.target.uid).collect();
+            controllers.extend(owned);
+        }
+        let mut pods = self.select("Pod", namespace, selector).await?;
+        pods.retain(|pod| is_owned(pod, &controllers));
+        Ok(pods)
+    }
+
+    async fn select(
+        &self,
+        kind: &str,
+        namespace: &str,
+        selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector,
+    ) -> Result<Vec<Object>, Error> {
+        let Some(resource) = api_resource(kind) else {
+            return Ok(Vec::new());
+        };
+        let Ok(selector) = kube::core::Selector::try_from(selector.clone()) else {
+            return Ok(Vec::new());
+        };
+        let params = ListParams::default().labels_from(&selector);
+        let found = self.api(&resource, namespace).list(&params).await;
+        let found = found.map_err(|source| failed(&format!("{kind}s of {namespace}"), source))?;
+        let read = |object| Object::read(&resource, object);
+        Ok(found.items.into_iter().map(read).collect())
+    }
+
+    async fn marks(&self, namespace: &str) -> Result<BTreeMap<String, String>, Error> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let found = api.get_opt(namespace).await;
+        let found = found.map_err(|source| failed(&format!("namespace {namespace}"), source))?;
+        let meta = found.map(|found| found.metadata).unwrap_or_default();
+        let mut marks = meta.labels.unwrap_or_default();
+        for (key, value) in meta.annotations.unwrap_or_default() {
+            // Of two answers to the same question, the one that protects counts.
+            let slot = marks.entry(key).or_insert_with(|| value.clone());
+            if slot == "false" {
+                *slot = value;
+            }
+        }
+        Ok(marks)
+    }
+
+    async fn autoscaler(&self, target: &Object) -> Result<Option<String>, Error> {
+        let namespace = &target.target.namespace;
+        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), namespace);
+        let found = api.list(&ListParams::default()).await;
+        let found =
+            found.map_err(|source| failed(&format!("autoscalers of {namespace}"), source))?;
+        let owns = |hpa: &&HorizontalPodAutoscaler| {
+            let scaled = hpa.spec.as_ref().map(|spec| &spec.scale_target_ref);
+            scaled.is_some_and(|s| s.kind == target.target.kind && s.name == target.target.name)
+        };
+        Ok(found.items.iter().find(owns).map(|hpa| hpa.name_any()))
+    }
+
+    async fn paused(&self) -> Result<Option<String>, Error> {
+        let namespace = &self.limits.system_namespace;
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        let found = api.get_opt(PAUSE).await;
+        let found = found.map_err(|source| failed("the kill switch", source))?;
+        Ok(found.map(|switch| {
+            let said = switch.data.unwrap_or_default().remove("reason");
+            said.unwrap_or_else(|| format!("the ConfigMap {PAUSE} exists"))
+        }))
+    }
+
+    /// The analyzer's last report. A bus that is away, or a message that is not
+    /// understood, reads as none: the guards wait, and verification has no data.
+    async fn observation(&self, action: &Subject) -> Option<Observation> {
+        action.spec.trigger.as_ref()?;
+        let subjects = &self.bus.subjects;
+        let subject = subjects.observation(&action.namespace, &action.name);
+        match self.bus.last(Stream::Observations, &subject).await {
+            Ok(message) => {
+                let read = serde_json::from_slice(&message?.payload);
+                read.inspect_err(|error| {
+                    tracing::warn!(
+                        action = action.name,
+                        error = chain(error),
+                        "observation not understood"
+                    );
+                })
+                .ok()
+            }
+            Err(error) => {
+                tracing::debug!(
+                    action = action.name,
+                    error = chain(&error),
+                    "no observation"
+                );
+                None
+            }
+        }
+    }
+}
+
+fn failed(what: &str, source: kube::Error) -> Error {
+    let what = what.to_owned();
+    Error::Read { what, source }
+}
+
+fn is_owned(object: &Object, controllers: &[String]) -> bool {
+    let controller = object.controller.as_ref();
+    controller.is_some_and(|owner| controllers.contains(&owner.uid))
+}
+
+fn recorded_owner(action: &Subject) -> Option<Owner> {
+    let (kind, name) = action.status.owner.as_ref()?.split_once('/')?;
+    Some(Owner {
+        api_version: String::new(),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        uid: action.status.owner_uid.clone()?,
+    })
+}
+
+/// The action as the guards see it.
+pub fn subject(action: &HealingAction) -> Subject {
+    Subject {
+        namespace: action.namespace().unwrap_or_default(),
+        name: action.name_any(),
+        uid: action.uid().unwrap_or_default(),
+        created_at: action.creation_timestamp().map(|time| time.0),
+        spec: action.spec.clone(),
+        status: action.status.clone().unwrap_or_default(),
+    }
+}
+
+/// What counts about an action when another is judged.
+pub fn past(action: &HealingAction) -> Past {
+    let status = action.status.clone().unwrap_or_default();
+    Past {
+        uid: action.uid().unwrap_or_default(),
+        namespace: action.namespace().unwrap_or_default(),
+        policy: action.spec.policy_name.clone(),
+        target_uid: status.target_uid,
+        owner_uid: status.owner_uid,
+        phase: status.phase,
+        started_at: status.started_at,
+        finished_at: status.finished_at,
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether the evidence is still true, and about the same object.
+//!
+//! Pure: no IO, no clock.
+
+use jiff::{SignedDuration, Timestamp};
+use schemas::observation::{Observation, Reading};
+
+use super::Verdict;
+use crate::{
+    reason::Reason,
+    snapshot::{RECHECK, Snapshot},
+};
+
+/// How old the analyzer's report may be: eight evaluations at the usual 15 s,
+/// so one that was restarted is waited for, and one that is gone stops healing.
+const OLDEST: SignedDuration = SignedDuration::from_mins(2);
+
+/// Turns down a target that is gone or was replaced, and a trigger that does
+/// not hold any more; waits for a report that is missing or old. An action that
+/// a person created has no trigger, so only its target is looked at.
+pub(super) fn freshness(snapshot: &Snapshot, now: Timestamp) -> Verdict {
+    let wanted = &snapshot.action.spec.target_resource;
+    let Some(target) = snapshot
+        .target
+        .as_ref()
+        .filter(|target| !target.terminating)
+    else {
+        let message = format!("{}/{} is gone, or going", wanted.kind, wanted.name);
+        return Verdict::deny(Reason::TargetGone, message);
+    };
+    let pinned = snapshot.pinned_uid();
+    if pinned.is_some_and(|uid| uid != target.target.uid) {
+        let message = format!("another object is called {} now", target.title());
+        return Verdict::deny(Reason::TargetReplaced, message);
+    }
+    if snapshot.action.spec.trigger.is_none() {
+        return Verdict::Allow;
+    }
+    let until = now.saturating_add(RECHECK).unwrap_or(Timestamp::MAX);
+    let Some(observation) = matching(snapshot) else {
+        let message = "the analyzer has not reported on the target yet";
+        return Verdict::defer(Reason::ObservationMissing, until, message);
+    };
+    if now.duration_since(observation.evaluated_at) > OLDEST {
+        let message = format!(
+            "the analyzer's last report is of {}",
+            observation.evaluated_at
+        );
+        return Verdict::defer(Reason::ObservationStale, until, message);
+    }
+    match reading(snapshot, observation) {
+        Some(reading) if reading.breaching => Verdict::Allow,
+        Some(Reading {
+            value: Some(value), ..
+        }) => {
+            let (operator, threshold) = (observation.operator, observation.threshold);
+            let message = format!("the trigger resolved: {value} is not {operator} {threshold}");
+            Verdict::deny(Reason::NotNeededAnyMore, message)
+        }
+        Some(_) | None => {
+            let message = "the analyzer has no data about the target";
+            Verdict::defer(Reason::ObservationMissing, until, message)
+        }
+    }
+}
+
+/// The report, when it is about this action's policy and trigger.
+pub(crate) fn matching(snapshot: &Snapshot) -> Option<&Observation> {
+    let trigger = &snapshot.action.spec.trigger.as_ref()?.name;
+    let policy = &snapshot.policy.as_ref()?.uid;
+    let observation = snapshot.observation.as_ref()?;
+    (observation.trigger == *trigger && observation.policy_uid == *policy).then_some(observation)
+}
+
+fn reading<'a>(snapshot: &Snapshot, observation: &'a Observation) -> Option<&'a Reading> {
+    let uid = snapshot.offender_uid()?;
+    let mut readings = observation.readings.iter();
+    readings.find(|reading| reading.target.uid == uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, snapshot};
+    use proptest::prelude::*;
+
+    fn reason(snapshot: &Snapshot) -> Option<Reason> {
+        match freshness(snapshot, NOW) {
+            Verdict::Deny { reason, .. } | Verdict::Defer { reason, .. } => Some(reason),
+            Verdict::Allow | Verdict::Await { .. } => None,
+        }
+    }
+
+    #[test]
+    fn a_trigger_that_still_holds_on_the_same_object_passes() {
+        assert_eq!(reason(&snapshot()), None);
+    }
+
+    #[test]
+    fn a_replacement_of_the_same_name_is_not_touched() {
+        let mut snapshot = snapshot();
+        snapshot.target.as_mut().unwrap().target.uid = "another".to_owned();
+        assert_eq!(reason(&snapshot), Some(Reason::TargetReplaced));
+        snapshot.target = None;
+        assert_eq!(reason(&snapshot), Some(Reason::TargetGone));
+    }
+
+    #[test]
+    fn a_resolved_trigger_is_not_needed_any_more() {
+        let mut snapshot = snapshot();
+        let reading = &mut snapshot.observation.as_mut().unwrap().readings[0];
+        (reading.breaching, reading.value) = (false, Some(20.0));
+        assert_eq!(reason(&snapshot), Some(Reason::NotNeededAnyMore));
+        let reading = &mut snapshot.observation.as_mut().unwrap().readings[0];
+        reading.value = None;
+        assert_eq!(reason(&snapshot), Some(Reason::ObservationMissing));
+    }
+
+    #[test]
+    fn a_report_about_another_policy_counts_for_nothing() {
+        let mut snapshot = snapshot();
+        snapshot.observation.as_mut().unwrap().policy_uid = "other".to_owned();
+        assert_eq!(reason(&snapshot), Some(Reason::ObservationMissing));
+    }
+
+    #[test]
+    fn an_action_by_hand_needs_no_report() {
+        let mut snapshot = snapshot();
+        snapshot.action.spec.trigger = None;
+        snapshot.observation = None;
+        assert_eq!(reason(&snapshot), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_allowed_on_old_evidence(age in 0i64..100_000) {
+            let mut snapshot = snapshot();
+            let at = NOW - SignedDuration::from_secs(age);
+            snapshot.observation.as_mut().unwrap().evaluated_at = at;
+            prop_assert_eq!(freshness(&snapshot, NOW) == Verdict::Allow, age <= 120);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What is never touched.
+//!
+//! Pure: no IO, no clock.
+
+use std::collections::BTreeMap;
+
+use schemas::{PROTECTED, policy::ProtectedResource};
+
+use super::{Verdict, scope::matches};
+use crate::{object::Object, reason::Reason, snapshot::Snapshot};
+
+/// Namespaces that hold the cluster itself. No configuration opens them; nor
+/// the system namespace, where KubeSkippy and its bus live.
+const NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// Turns down protected namespaces and objects. A mark on the target, on any
+/// of its owners, on the offender or on the namespace protects alike.
+pub(super) fn protected(snapshot: &Snapshot) -> Verdict {
+    let spec = &snapshot.action.spec.target_resource;
+    let namespace = spec
+        .namespace
+        .as_ref()
+        .unwrap_or(&snapshot.action.namespace);
+    if NAMESPACES.contains(&namespace.as_str()) || *namespace == snapshot.limits.system_namespace {
+        let message = format!("nothing in the namespace {namespace} is ever acted on");
+        return Verdict::deny(Reason::ProtectedNamespace, message);
+    }
+    if is_marked(&snapshot.namespace_marks) {
+        let message = format!("the namespace {namespace} is marked {PROTECTED}");
+        return Verdict::deny(Reason::Protected, message);
+    }
+    let objects = [&snapshot.target, &snapshot.offender];
+    let objects = objects.into_iter().flatten().chain(&snapshot.owners);
+    let rules = snapshot
+        .policy
+        .as_ref()
+        .map(|policy| policy.spec.safety_rules.protected_resources.as_slice())
+        .unwrap_or_default();
+    for object in objects {
+        if is_marked(&object.labels) || is_marked(&object.annotations) {
+            let message = format!("{} is marked {PROTECTED}", object.title());
+            return Verdict::deny(Reason::Protected, message);
+        }
+        if rules.iter().any(|rule| covers(rule, object)) {
+            let message = format!("the policy protects {}", object.title());
+            return Verdict::deny(Reason::ProtectedResource, message);
+        }
+    }
+    Verdict::Allow
+}
+
+/// A mark protects unless it plainly says "false": a typo protects.
+fn is_marked(marks: &BTreeMap<String, String>) -> bool {
+    marks.get(PROTECTED).is_some_and(|value| value != "false")
+}
+
+fn covers(rule: &ProtectedResource, object: &Object) -> bool {
+    let ProtectedResource {
+        api_version,
+        kind,
+        namespace,
+        name,
+        label_selector,
+    } = rule;
+    let equal = |wanted: &Option<String>, found: &str| {
+        wanted.as_deref().is_none_or(|wanted| wanted == found)
+    };
+    equal(api_version, &object.target.api_version)
+        && equal(kind, &object.target.kind)
+        && equal(namespace, &object.target.namespace)
+        && equal(name, &object.target.name)
+        && matches(label_selector.as_ref(), &object.labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::snapshot;
+
+    fn is_denied(snapshot: &Snapshot) -> bool {
+        matches!(protected(snapshot), Verdict::Deny { .. })
+    }
+
+    #[test]
+    fn the_clusters_own_namespaces_are_never_touched() {
+        for namespace in [
+            "kube-system",
+            "kube-public",
+            "kube-node-lease",
+            "kubeskippy-system",
+        ] {
+            let mut snapshot = snapshot();
+            snapshot.action.namespace = namespace.to_owned();
+            assert!(is_denied(&snapshot), "{namespace}");
+        }
+        assert!(!is_denied(&snapshot()));
+    }
+
+    #[test]
+    fn a_mark_anywhere_on_the_way_up_protects() {
+        let mark = || BTreeMap::from([(PROTECTED.to_owned(), "true".to_owned())]);
+        let mut on_namespace = snapshot();
+        on_namespace.namespace_marks = mark();
+        let mut on_label = snapshot();
+        on_label.target.as_mut().unwrap().labels.extend(mark());
+        let mut on_annotation = snapshot();
+        on_annotation.target.as_mut().unwrap().annotations = mark();
+        let mut on_owner = snapshot();
+        on_owner.owners.last_mut().unwrap().annotations = mark();
+        for snapshot in [on_namespace, on_label, on_annotation, on_owner] {
+            assert!(is_denied(&snapshot));
+        }
+    }
+
+    #[test]
+    fn a_mark_that_says_false_does_not_protect() {
+        let mut snapshot = snapshot();
+        snapshot.namespace_marks = BTreeMap::from([(PROTECTED.to_owned(), "false".to_owned())]);
+        assert!(!is_denied(&snapshot));
+    }
+
+    #[test]
+    fn the_policy_can_protect_an_owner_by_name() {
+        let mut snapshot = snapshot();
+        let rules = &mut snapshot.policy.as_mut().unwrap().spec.safety_rules;
+        rules.protected_resources = vec![ProtectedResource {
+            kind: Some("Deployment".to_owned()),
+            name: Some("web".to_owned()),
+            ..ProtectedResource::default()
+        }];
+        assert!(is_denied(&snapshot));
+    }
+}

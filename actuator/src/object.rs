@@ -1,0 +1,228 @@
+//! A Kubernetes object as the guards, the planner and verification see it.
+//!
+//! In: an object as the API server returned it. Out: its identity, labels,
+//! owner, and, for pods and workloads, readiness. A field that is absent reads
+//! as "not ready", never as "well".
+//!
+//! Pure: no IO, no clock.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta};
+use schemas::{object::Owner, target::Target};
+use serde_json::Value;
+
+/// One object, as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// Which object.
+    pub target: Target,
+    /// The version that was read; a write may demand that it still holds.
+    pub resource_version: String,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// Whether its deletion has begun.
+    pub terminating: bool,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Its controlling owner.
+    pub controller: Option<Owner>,
+    /// For a pod: whether its `Ready` condition is true.
+    pub ready: bool,
+    /// For a workload: its replicas.
+    pub workload: Option<Workload>,
+}
+
+/// The replicas of a workload.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workload {
+    /// Wanted by the spec.
+    pub desired: i32,
+    /// Ready.
+    pub ready: i32,
+    /// Whether the controller has seen the newest spec and brought every replica to it.
+    pub settled: bool,
+    /// Which pods are its own.
+    pub selector: Option<LabelSelector>,
+}
+
+impl Object {
+    /// Reads an object of `kind` as the API server returned it.
+    pub fn read(kind: &ApiResource, object: DynamicObject) -> Self {
+        let DynamicObject {
+            metadata,
+            data,
+            types: _,
+        } = object;
+        let controller = controller(&metadata);
+        let generation = metadata.generation;
+        Self {
+            target: Target {
+                api_version: kind.api_version.clone(),
+                kind: kind.kind.clone(),
+                namespace: metadata.namespace.unwrap_or_default(),
+                name: metadata.name.unwrap_or_default(),
+                uid: metadata.uid.unwrap_or_default(),
+            },
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            created_at: metadata.creation_timestamp.map(|time| time.0),
+            terminating: metadata.deletion_timestamp.is_some(),
+            labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            controller,
+            ready: is_ready(&data),
+            workload: Workload::read(&kind.kind, &data, generation),
+        }
+    }
+
+    /// `Kind/name`, as the status shows it.
+    pub fn title(&self) -> String {
+        format!("{}/{}", self.target.kind, self.target.name)
+    }
+}
+
+fn controller(metadata: &ObjectMeta) -> Option<Owner> {
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
+    Some(Owner {
+        api_version: owner.api_version.clone(),
+        kind: owner.kind.clone(),
+        name: owner.name.clone(),
+        uid: owner.uid.clone(),
+    })
+}
+
+fn is_ready(data: &Value) -> bool {
+    let conditions = data.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|condition| {
+        condition.get("type").and_then(Value::as_str) == Some("Ready")
+            && condition.get("status").and_then(Value::as_str) == Some("True")
+    })
+}
+
+impl Workload {
+    fn read(kind: &str, data: &Value, generation: Option<i64>) -> Option<Self> {
+        let number = |path: &str| {
+            let value = data.pointer(path).and_then(Value::as_i64);
+            value.and_then(|value| i32::try_from(value).ok())
+        };
+        let count = |path: &str| number(path).unwrap_or(0);
+        let seen = data
+            .pointer("/status/observedGeneration")
+            .and_then(Value::as_i64);
+        let observed = seen >= generation;
+        let (desired, ready, complete) = match kind {
+            "Deployment" => {
+                let desired = number("/spec/replicas").unwrap_or(1);
+                let updated = count("/status/updatedReplicas");
+                let all_new = updated >= desired && count("/status/replicas") <= updated;
+                (desired, count("/status/readyReplicas"), all_new)
+            }
+            "ReplicaSet" => (
+                number("/spec/replicas").unwrap_or(1),
+                count("/status/readyReplicas"),
+                true,
+            ),
+            "StatefulSet" => {
+                let desired = number("/spec/replicas").unwrap_or(1);
+                (
+                    desired,
+                    count("/status/readyReplicas"),
+                    is_stateful_complete(data, desired),
+                )
+            }
+            "DaemonSet" => {
+                let desired = count("/status/desiredNumberScheduled");
+                let by_hand = data
+                    .pointer("/spec/updateStrategy/type")
+                    .and_then(Value::as_str)
+                    == Some("OnDelete");
+                let updated = count("/status/updatedNumberScheduled") >= desired;
+                (desired, count("/status/numberReady"), by_hand || updated)
+            }
+            _ => return None,
+        };
+        let selector = data.pointer("/spec/selector").cloned();
+        Some(Self {
+            desired,
+            ready,
+            settled: observed && complete,
+            selector: selector.and_then(|value| serde_json::from_value(value).ok()),
+        })
+    }
+}
+
+/// Whether a StatefulSet's rollout is complete. One that is updated by hand, or
+/// in part only, is never "complete" by its counts, so it counts as settled.
+fn is_stateful_complete(data: &Value, desired: i32) -> bool {
+    let text = |path: &str| data.pointer(path).and_then(Value::as_str);
+    let number = |path: &str| data.pointer(path).and_then(Value::as_i64).unwrap_or(0);
+    text("/spec/updateStrategy/type") == Some("OnDelete")
+        || number("/spec/updateStrategy/rollingUpdate/partition") > 0
+        || text("/status/currentRevision") == text("/status/updateRevision")
+        || number("/status/updatedReplicas") >= i64::from(desired)
+}
+
+/// How the API server calls a kind, for the kinds that the actuator reads.
+/// An unknown kind is `None`: nothing is guessed about how it is spelt.
+pub fn api_resource(kind: &str) -> Option<ApiResource> {
+    let (group, version, plural) = match kind {
+        "Pod" => ("", "v1", "pods"),
+        "Node" => ("", "v1", "nodes"),
+        "Deployment" => ("apps", "v1", "deployments"),
+        "StatefulSet" => ("apps", "v1", "statefulsets"),
+        "DaemonSet" => ("apps", "v1", "daemonsets"),
+        "ReplicaSet" => ("apps", "v1", "replicasets"),
+        _ => return None,
+    };
+    let kind = GroupVersionKind::gvk(group, version, kind);
+    Some(ApiResource::from_gvk_with_plural(&kind, plural))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(kind: &str, object: Value) -> Object {
+        let kind = api_resource(kind).unwrap();
+        Object::read(&kind, serde_json::from_value(object).unwrap())
+    }
+
+    #[test]
+    fn a_pod_without_conditions_is_not_ready() {
+        let pod = read("Pod", json!({"metadata": {"name": "web-1", "uid": "u"}}));
+        assert!(!pod.ready && pod.workload.is_none());
+        assert_eq!(pod.title(), "Pod/web-1");
+    }
+
+    #[test]
+    fn a_deployment_with_old_replicas_is_not_settled() {
+        let mut object = json!({
+            "metadata": {"name": "web", "uid": "u", "generation": 3},
+            "spec": {"replicas": 2},
+            "status": {"observedGeneration": 3, "replicas": 3, "updatedReplicas": 2, "readyReplicas": 2},
+        });
+        assert!(!read("Deployment", object.clone()).workload.unwrap().settled);
+        object["status"]["replicas"] = json!(2);
+        assert!(read("Deployment", object.clone()).workload.unwrap().settled);
+        object["status"]["observedGeneration"] = json!(2);
+        assert!(!read("Deployment", object).workload.unwrap().settled);
+    }
+
+    #[test]
+    fn only_the_controlling_owner_counts() {
+        let pod = read(
+            "Pod",
+            json!({"metadata": {"name": "a", "ownerReferences": [
+                {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "1"},
+                {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "2", "controller": true},
+            ]}}),
+        );
+        assert_eq!(pod.controller.unwrap().uid, "2");
+    }
+}

@@ -1,0 +1,230 @@
+//! What is told about a transition: the alert and the journal's line.
+//!
+//! Pure: no IO, no clock.
+
+use jiff::Timestamp;
+use schemas::{
+    action::{Approval, GuardVerdict, HealingActionStatus, Phase, Verification},
+    alert::{self, Alert, AlertKind},
+    policy::Severity,
+    target::Target,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::snapshot::Snapshot;
+
+/// Longest note that the API server takes in an Event, in bytes.
+const LONGEST_NOTE: usize = 1024;
+
+/// One line of the audit trail: a transition and all that it rested on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Namespace of the action.
+    pub namespace: String,
+    /// Name of the action.
+    pub action: String,
+    /// UID of the action.
+    pub action_uid: String,
+    /// Name of the policy.
+    pub policy: String,
+    /// Name of the trigger; empty for an action by hand.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trigger: String,
+    /// The target as `Kind/name`.
+    pub target: String,
+    /// UID of the target.
+    pub target_uid: String,
+    /// The phase that was left.
+    pub from: String,
+    /// The phase that was reached.
+    pub phase: String,
+    /// Why.
+    pub reason: String,
+    /// Why, in a sentence.
+    pub message: String,
+    /// What each guard said.
+    pub verdicts: Vec<GuardVerdict>,
+    /// The planned calls.
+    pub plan: Vec<String>,
+    /// Digest of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Who said yes or no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// What verification saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
+}
+
+/// The journal's line about the action of `snapshot` having reached `status`.
+pub fn entry(snapshot: &Snapshot, status: &HealingActionStatus, cluster: &str) -> Entry {
+    let action = &snapshot.action;
+    let trigger = action.spec.trigger.as_ref();
+    Entry {
+        cluster: cluster.to_owned(),
+        namespace: action.namespace.clone(),
+        action: action.name.clone(),
+        action_uid: action.uid.clone(),
+        policy: action.spec.policy_name.clone(),
+        trigger: trigger.map(|t| t.name.clone()).unwrap_or_default(),
+        target: status.target.clone().unwrap_or_default(),
+        target_uid: status.target_uid.clone().unwrap_or_default(),
+        from: action.status.phase.as_str().to_owned(),
+        phase: status.phase.as_str().to_owned(),
+        reason: status.reason.clone().unwrap_or_default(),
+        message: status.message.clone().unwrap_or_default(),
+        verdicts: status.verdicts.clone(),
+        plan: status.plan.clone(),
+        digest: status.digest.clone(),
+        approval: action.spec.approval.clone(),
+        verification: status.verification.clone(),
+    }
+}
+
+/// The alert about the action of `snapshot` having reached `status`; none while it merely waits.
+pub fn alert(snapshot: &Snapshot, status: &HealingActionStatus, cluster: &str) -> Option<Alert> {
+    let action = &snapshot.action;
+    let trigger = action.spec.trigger.as_ref();
+    let policy = snapshot.policy.as_ref();
+    let policy_uid = policy.map(|policy| policy.uid.clone()).unwrap_or_default();
+    Some(Alert {
+        kind: kind(status.phase)?,
+        cluster: cluster.to_owned(),
+        fingerprint: fingerprint(snapshot, &policy_uid),
+        namespace: action.namespace.clone(),
+        policy: action.spec.policy_name.clone(),
+        policy_uid,
+        trigger: trigger.map(|t| t.name.clone()).unwrap_or_default(),
+        severity: trigger.map_or(Severity::Info, |t| t.severity),
+        target: offender(snapshot),
+        value: trigger.and_then(|t| t.value),
+        threshold: trigger.and_then(|t| t.threshold),
+        operator: trigger.and_then(|t| t.operator),
+        starts_at: trigger.map(|t| t.since).or(action.created_at),
+        fired_at: trigger.map(|t| t.fired_at),
+        ends_at: status.finished_at,
+        action: action.name.clone(),
+        reason: status.reason.clone().unwrap_or_default(),
+        message: status.message.clone().unwrap_or_default(),
+    })
+}
+
+const fn kind(phase: Phase) -> Option<AlertKind> {
+    match phase {
+        Phase::Pending => None,
+        Phase::AwaitingApproval => Some(AlertKind::ActionAwaitingApproval),
+        Phase::Approved => Some(AlertKind::ActionApproved),
+        Phase::InProgress => Some(AlertKind::ActionExecuting),
+        Phase::Verifying => Some(AlertKind::ActionVerifying),
+        Phase::Succeeded => Some(AlertKind::ActionSucceeded),
+        Phase::Failed => Some(AlertKind::ActionFailed),
+        Phase::RolledBack => Some(AlertKind::ActionRolledBack),
+        Phase::Denied => Some(AlertKind::ActionDenied),
+        Phase::Cancelled => Some(AlertKind::ActionCancelled),
+    }
+}
+
+/// The fingerprint of the trigger that called for the action, so that receivers
+/// see one story; an action by hand is a story of its own.
+fn fingerprint(snapshot: &Snapshot, policy_uid: &str) -> String {
+    let trigger = snapshot.action.spec.trigger.as_ref();
+    match (trigger, snapshot.offender_uid()) {
+        (Some(trigger), Some(uid)) => alert::fingerprint(policy_uid, &trigger.name, uid),
+        (Some(_), None) | (None, _) => alert::fingerprint(policy_uid, "", &snapshot.action.uid),
+    }
+}
+
+/// Names the episode, as the alerts about it do.
+pub fn episode(snapshot: &Snapshot) -> String {
+    let policy_uid = snapshot.policy.as_ref().map_or("", |p| p.uid.as_str());
+    let trigger = snapshot.action.spec.trigger.as_ref();
+    let since = trigger.map(|t| t.since).or(snapshot.action.created_at);
+    let since = since.map(Timestamp::as_millisecond);
+    let since = since.map(|at| at.to_string()).unwrap_or_default();
+    format!("{}/{since}", fingerprint(snapshot, policy_uid))
+}
+
+/// The object that breached the trigger, or the target of an action by hand.
+fn offender(snapshot: &Snapshot) -> Target {
+    let action = &snapshot.action;
+    let wanted = &action.spec.target_resource;
+    let trigger = action.spec.trigger.as_ref();
+    let kind = trigger.and_then(|t| t.offender_kind.clone());
+    let name = trigger.and_then(|t| t.offender_name.clone());
+    let kind = kind.unwrap_or_else(|| wanted.kind.clone());
+    let api_version = crate::object::api_resource(&kind).map(|known| known.api_version);
+    Target {
+        api_version: api_version
+            .or_else(|| wanted.api_version.clone())
+            .unwrap_or_default(),
+        kind,
+        namespace: wanted
+            .namespace
+            .clone()
+            .unwrap_or_else(|| action.namespace.clone()),
+        name: name.unwrap_or_else(|| wanted.name.clone()),
+        uid: snapshot
+            .offender_uid()
+            .or(snapshot.pinned_uid())
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+/// Whether a phase is worth a warning.
+pub const fn is_bad(phase: Phase) -> bool {
+    matches!(phase, Phase::Failed | Phase::Denied | Phase::RolledBack)
+}
+
+/// A message cut to what an Event may hold.
+pub fn note(message: &str) -> String {
+    let mut note = String::new();
+    for letter in message.chars() {
+        if note.len() + letter.len_utf8() > LONGEST_NOTE {
+            break;
+        }
+        note.push(letter);
+    }
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::snapshot;
+
+    #[test]
+    fn an_alert_carries_the_fingerprint_of_its_trigger() {
+        let snapshot = snapshot();
+        let mut status = snapshot.action.status.clone();
+        assert_eq!(alert(&snapshot, &status, "c"), None);
+        status.phase = Phase::InProgress;
+        let alert = alert(&snapshot, &status, "c").unwrap();
+        assert_eq!(alert.kind, AlertKind::ActionExecuting);
+        assert_eq!(
+            alert.fingerprint,
+            alert::fingerprint("policy-uid", "high-memory", "uid-1")
+        );
+        assert_eq!(alert.target.to_string(), "Pod shop/web-1");
+    }
+
+    #[test]
+    fn the_traces_of_alert_and_journal_are_one() {
+        let snapshot = snapshot();
+        let mut status = snapshot.action.status.clone();
+        status.phase = Phase::Verifying;
+        let alert = alert(&snapshot, &status, "c").unwrap();
+        let event = alert.envelope("actuator", Timestamp::UNIX_EPOCH);
+        let trace = schemas::envelope::traceparent(&episode(&snapshot));
+        assert_eq!(event.traceparent, Some(trace));
+    }
+
+    #[test]
+    fn a_note_is_cut_between_letters() {
+        assert_eq!(note(&"é".repeat(1000)).len(), LONGEST_NOTE);
+    }
+}

@@ -1,0 +1,164 @@
+//! The loop around the reconciler: watch, lease, gates.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use futures::{Stream, StreamExt as _};
+use kube::{
+    Api, Client,
+    api::ListParams,
+    runtime::{
+        Config as ControllerConfig, Controller, WatchStreamExt as _, predicates, reflector, watcher,
+    },
+};
+use runtime::{
+    bus::Bus,
+    chain,
+    config::CommonArgs,
+    health::{Gate, Health},
+    lease::Lease,
+    shutdown::Shutdown,
+};
+use schemas::action::HealingAction;
+use tokio::sync::Mutex;
+
+use crate::{
+    config::Options,
+    gather::Gatherer,
+    reconcile::{Driver, on_error, reconcile},
+    record::Records,
+    snapshot::Limits,
+    telemetry::Telemetry,
+};
+
+/// What the actuator needs from the process it runs in.
+pub struct Parts {
+    /// The API server.
+    pub client: Client,
+    /// The bus.
+    pub bus: Bus,
+    /// Who acts.
+    pub lease: Lease,
+    /// Where readiness is told.
+    pub health: Health,
+    /// The instruments.
+    pub telemetry: Telemetry,
+}
+
+/// Reconciles healing actions until shutdown.
+///
+/// # Errors
+/// When the custom resources are not installed, or may not be read.
+pub async fn serve(
+    common: CommonArgs,
+    options: Options,
+    parts: Parts,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let Parts {
+        client,
+        bus,
+        lease,
+        health,
+        telemetry,
+    } = parts;
+    let Options {
+        cluster_per_hour,
+        namespace_per_hour,
+        reconciles,
+    } = options;
+    let (watch, lease_gate, bus_gate) = (
+        health.gate("healing actions"),
+        health.gate("lease"),
+        health.gate("bus"),
+    );
+    let api: Api<HealingAction> = Api::all(client.clone());
+    api.list(&ListParams::default().limit(1))
+        .await
+        .context("failed to list healing actions: apply deploy/crds and deploy/rbac first")?;
+    let limits = Limits {
+        system_namespace: common.lease.lease_namespace.clone(),
+        cluster_per_hour,
+        namespace_per_hour,
+    };
+    let (actions, writer) = reflector::store();
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(predicates::generation, Default::default());
+    let driver = Arc::new(Driver {
+        gatherer: Gatherer::new(client.clone(), bus.clone(), limits),
+        records: Records::new(client.clone(), bus.clone(), telemetry.clone()),
+        client,
+        telemetry: telemetry.clone(),
+        lease: lease.clone(),
+        common,
+        actions: actions.clone(),
+        reserving: Mutex::new(()),
+    });
+    let (ending, gates_ending) = (shutdown.clone(), shutdown.clone());
+    let work = Controller::for_stream(stream, actions.clone())
+        .with_config(ControllerConfig::default().concurrency(reconciles))
+        .reconcile_all_on(changes(lease.clone(), telemetry))
+        .graceful_shutdown_on(async move { ending.wait().await })
+        .run(reconcile, on_error, driver)
+        .for_each(|passed| {
+            if let Err(error) = passed {
+                tracing::debug!(error = chain(&error), "not reconciled");
+            }
+            futures::future::ready(())
+        });
+    let synced = async move {
+        if actions.wait_until_ready().await.is_ok() {
+            watch.pass();
+        }
+    };
+    let gates = keep_gates(&lease, &bus, (lease_gate, bus_gate), &gates_ending);
+    tokio::join!(work, synced, gates);
+    Ok(())
+}
+
+/// Yields whenever this replica begins to hold the lease, so that it looks at every action at once.
+fn changes(lease: Lease, telemetry: Telemetry) -> impl Stream<Item = ()> + Send {
+    futures::stream::unfold(
+        (lease, telemetry, false),
+        |(mut lease, telemetry, mut held)| async move {
+            loop {
+                let holds = lease.holds();
+                telemetry.leading.set(i64::from(holds));
+                if holds && !held {
+                    return Some(((), (lease, telemetry, true)));
+                }
+                held = holds;
+                lease.changed().await;
+            }
+        },
+    )
+}
+
+/// Keeps the gates true to what the lease and the connection are now.
+async fn keep_gates(
+    lease: &Lease,
+    bus: &Bus,
+    (lease_gate, bus_gate): (Gate, Gate),
+    shutdown: &Shutdown,
+) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        if lease.is_known() {
+            lease_gate.pass();
+        } else {
+            lease_gate.fail("nobody is known to hold it");
+        }
+        if bus.is_connected() {
+            bus_gate.pass();
+        } else {
+            bus_gate.fail("not connected");
+        }
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = every.tick() => {}
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! All that is read before judging: one value, immutable from then on.
+//!
+//! Guards, planner and verification see the cluster through it and through
+//! nothing else, so the same snapshot and the same instant always give the
+//! same answer.
+//!
+//! Pure: no IO, no clock.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use schemas::{
+    action::{HealingActionSpec, HealingActionStatus, Phase},
+    observation::Observation,
+    policy::{Action, HealingPolicySpec, Mode},
+};
+
+use crate::object::Object;
+
+/// How soon a guard that holds an action back looks again, where no instant is
+/// known at which its answer must change. The analyzer evaluates every 15 s, so
+/// a third of that adds little to the time to heal.
+pub const RECHECK: SignedDuration = SignedDuration::from_secs(5);
+
+/// All that is known about one action at one instant.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The action.
+    pub action: Subject,
+    /// Its policy, if that exists.
+    pub policy: Option<Policy>,
+    /// The object to act on, if it exists.
+    pub target: Option<Object>,
+    /// The owners of the target (or, when that is gone, of what it was), the nearest first, as far as they could be read.
+    pub owners: Vec<Object>,
+    /// The pod that breached the trigger, when it is not the target itself and still exists.
+    pub offender: Option<Object>,
+    /// The pods of the target's top-most owner, or of the target itself.
+    pub pods: Vec<Object>,
+    /// Labels and annotations of the target's namespace.
+    pub namespace_marks: BTreeMap<String, String>,
+    /// Name of an autoscaler that sets the replicas of the target.
+    pub autoscaler: Option<String>,
+    /// Every other action.
+    pub history: Vec<Past>,
+    /// What the analyzer last reported on the target.
+    pub observation: Option<Observation>,
+    /// Why the kill switch is on, when it is.
+    pub paused: Option<String>,
+    /// Limits from the configuration.
+    pub limits: Limits,
+}
+
+/// The action that is judged.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// What it asks for.
+    pub spec: HealingActionSpec,
+    /// Its life so far.
+    pub status: HealingActionStatus,
+}
+
+/// The policy that an action names.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+    /// Whether its deletion has begun.
+    pub deleting: bool,
+    /// What it says.
+    pub spec: HealingPolicySpec,
+}
+
+/// What counts about another action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// UID of the action.
+    pub uid: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Name of its policy.
+    pub policy: String,
+    /// UID of its target.
+    pub target_uid: Option<String>,
+    /// UID of the top-most owner of its target.
+    pub owner_uid: Option<String>,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// When its intent was recorded.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Limits that no policy can lift.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// KubeSkippy's own namespace.
+    pub system_namespace: String,
+    /// Actions started in the cluster within any hour.
+    pub cluster_per_hour: u32,
+    /// Actions started in one namespace within any hour.
+    pub namespace_per_hour: u32,
+}
+
+impl Past {
+    /// Whether the action has begun and has not ended.
+    pub fn is_under_way(&self) -> bool {
+        self.started_at.is_some() && !self.phase.is_final()
+    }
+}
+
+impl Snapshot {
+    /// The policy's own entry for the action: what it says counts, not what the action says of itself.
+    ///
+    /// An action with a name must equal the policy's action of that name in
+    /// type and parameters; one without must equal any of them.
+    pub fn rule(&self) -> Option<&Action> {
+        let wanted = &self.action.spec.action;
+        let policy = self.policy.as_ref()?;
+        policy.spec.actions.iter().find(|action| {
+            (wanted.name.is_empty() || action.name == wanted.name) && does_the_same(action, wanted)
+        })
+    }
+
+    /// Whether the change is only to be tried.
+    pub fn is_dry_run(&self) -> bool {
+        let policy = self.policy.as_ref();
+        self.action.spec.dry_run || policy.is_some_and(|policy| policy.spec.mode == Mode::Dryrun)
+    }
+
+    /// The top-most known owner of the target, or the target itself.
+    pub fn top_owner(&self) -> Option<&Object> {
+        self.owners.last().or(self.target.as_ref())
+    }
+
+    /// UID of the target as it was first pinned: by the spec, else by the first look at it.
+    pub fn pinned_uid(&self) -> Option<&str> {
+        let spec = self.action.spec.target_resource.uid.as_deref();
+        spec.or(self.action.status.target_uid.as_deref())
+    }
+
+    /// Whether the budget was reserved, so that this action is counted already.
+    pub fn is_reserved(&self) -> bool {
+        self.action.status.started_at.is_some()
+    }
+
+    /// UID of the object whose reading called for the action.
+    pub fn offender_uid(&self) -> Option<&str> {
+        let trigger = self.action.spec.trigger.as_ref()?;
+        trigger.offender_uid.as_deref().or(self.pinned_uid())
+    }
+}
+
+/// Whether two actions have the same type and parameters, whatever they are called.
+fn does_the_same(one: &Action, other: &Action) -> bool {
+    let strip = |action: &Action| Action {
+        name: String::new(),
+        description: None,
+        priority: 0,
+        requires_approval: None,
+        triggers: Vec::new(),
+        ..action.clone()
+    };
+    strip(one) == strip(other)
+}

@@ -1,0 +1,166 @@
+//! Whether the target recovered.
+//!
+//! In: a [`Snapshot`] taken after the change. Out: recovered, not yet, or why
+//! not. An accepted call is not a recovery; and what has no data is
+//! inconclusive, never recovered.
+//!
+//! Pure: no IO, no clock.
+
+use jiff::{SignedDuration, Timestamp};
+use schemas::{
+    action::Verification,
+    observation::{Observation, Reading},
+};
+
+use crate::{judge::matching, object::Object, reason::Reason, snapshot::Snapshot};
+
+/// What verification says at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Check {
+    /// Neither recovered nor out of time.
+    Waiting(Verification),
+    /// It is over: `Recovered`, `NotRecovered` or `Inconclusive`.
+    Done(Reason, Verification),
+}
+
+/// What the readings taken after the change say.
+enum Value<'a> {
+    /// Each object has one, and none breaches the trigger.
+    Back(Option<&'a Reading>),
+    /// One breaches it.
+    Breaching(&'a Reading),
+    /// One object has none.
+    Missing,
+}
+
+/// Looks whether the target of an executed action, or its replacement, is ready and its trigger's value back.
+pub fn verify(snapshot: &Snapshot, now: Timestamp) -> Check {
+    let status = &snapshot.action.status;
+    let executed = status.executed_at.unwrap_or(now);
+    let rules = snapshot.policy.as_ref();
+    let rules = rules.map(|policy| policy.spec.safety_rules.clone());
+    let rules = rules.unwrap_or_default();
+    let treated = treated(snapshot);
+    let unready = unready(snapshot, &treated);
+    let value = if rules.require_health_check && snapshot.action.spec.trigger.is_some() {
+        value(snapshot, &treated, executed)
+    } else {
+        Value::Back(None)
+    };
+    let (outcome, reading, message) = match (&unready, value) {
+        (None, Value::Back(reading)) => (Reason::Recovered, reading, recovered(snapshot, reading)),
+        (Some(why), Value::Back(reading)) => (Reason::NotRecovered, reading, why.clone()),
+        (_, Value::Breaching(reading)) => {
+            let value = reading.value.unwrap_or(f64::NAN);
+            let message = format!("the trigger still holds: {value} on {}", reading.target);
+            (Reason::NotRecovered, Some(reading), message)
+        }
+        (Some(why), Value::Missing) => (Reason::NotRecovered, None, why.clone()),
+        (None, Value::Missing) => {
+            let message = "there is no reading of the trigger taken after the change".to_owned();
+            (Reason::Inconclusive, None, message)
+        }
+    };
+    let verification = Verification {
+        outcome: outcome.as_str().to_owned(),
+        object: reading
+            .map(|reading| format!("{}/{}", reading.target.kind, reading.target.name))
+            .or_else(|| treated.first().map(|object| object.title())),
+        value: reading.and_then(|reading| reading.value),
+        sampled_at: reading.and_then(|reading| reading.sampled_at),
+        ready: unready.is_none(),
+        message: Some(message),
+    };
+    let timeout = rules.health_check_timeout.get();
+    let deadline = executed.saturating_add(timeout).unwrap_or(Timestamp::MAX);
+    if outcome == Reason::Recovered || now >= deadline {
+        return Check::Done(outcome, verification);
+    }
+    Check::Waiting(verification)
+}
+
+fn recovered(snapshot: &Snapshot, reading: Option<&Reading>) -> String {
+    match reading.and_then(|reading| reading.value) {
+        Some(value) => format!("ready, and the trigger's value is back: {value}"),
+        None if snapshot.action.spec.trigger.is_none() => {
+            "ready; there is no trigger whose value could be looked at".to_owned()
+        }
+        None => "ready; the policy asks for no health check".to_owned(),
+    }
+}
+
+/// The objects on which recovery must show: for a pod that was replaced, each
+/// pod of its owner that was created since; for a workload, each of its pods.
+fn treated(snapshot: &Snapshot) -> Vec<&Object> {
+    let status = &snapshot.action.status;
+    let pods = snapshot.pods.iter().filter(|pod| !pod.terminating);
+    if snapshot.action.spec.target_resource.kind != "Pod" {
+        return pods.collect();
+    }
+    let old = snapshot.pinned_uid();
+    // Creation times have whole seconds only, so a replacement may seem to precede its cause.
+    let since = status
+        .started_at
+        .map(|at| at - SignedDuration::from_secs(1));
+    pods.filter(|pod| Some(pod.target.uid.as_str()) != old && pod.created_at >= since)
+        .collect()
+}
+
+/// Why the treated objects are not ready, if they are not.
+fn unready(snapshot: &Snapshot, treated: &[&Object]) -> Option<String> {
+    if treated.is_empty() && snapshot.action.spec.target_resource.kind == "Pod" {
+        return Some("the replacement is not there yet".to_owned());
+    }
+    if let Some(pod) = treated.iter().find(|pod| !pod.ready) {
+        return Some(format!("{} is not ready", pod.title()));
+    }
+    let Some(owner) = snapshot.top_owner() else {
+        return Some("the owner is gone".to_owned());
+    };
+    let workload = owner.workload.as_ref()?;
+    if !workload.settled {
+        return Some(format!("the rollout of {} is not complete", owner.title()));
+    }
+    (workload.ready < workload.desired).then(|| {
+        let (ready, desired) = (workload.ready, workload.desired);
+        format!("{} has {ready} of {desired} replicas ready", owner.title())
+    })
+}
+
+/// The trigger's value on the treated objects, or on the workload when the trigger is about that.
+fn value<'a>(snapshot: &'a Snapshot, treated: &[&Object], executed: Timestamp) -> Value<'a> {
+    let Some(observation) = matching(snapshot) else {
+        return Value::Missing;
+    };
+    let trigger = snapshot.action.spec.trigger.as_ref();
+    let target_kind = snapshot.action.spec.target_resource.kind.as_str();
+    let kind = trigger.and_then(|trigger| trigger.offender_kind.as_deref());
+    let uids: Vec<&str> = if kind.unwrap_or(target_kind) == "Pod" {
+        treated.iter().map(|pod| pod.target.uid.as_str()).collect()
+    } else {
+        snapshot.offender_uid().into_iter().collect()
+    };
+    let readings: Vec<_> = uids
+        .iter()
+        .map(|uid| fresh(observation, uid, executed))
+        .collect();
+    if let Some(reading) = readings.iter().flatten().find(|reading| reading.breaching) {
+        return Value::Breaching(reading);
+    }
+    if readings.is_empty() || readings.contains(&None) {
+        return Value::Missing;
+    }
+    Value::Back(readings.into_iter().flatten().next())
+}
+
+/// The reading of an object, if it has a value that was sampled after the change.
+fn fresh<'a>(observation: &'a Observation, uid: &str, executed: Timestamp) -> Option<&'a Reading> {
+    let mut readings = observation.readings.iter();
+    readings.find(|reading| {
+        let sampled = reading.sampled_at.unwrap_or(observation.evaluated_at);
+        reading.target.uid == uid && reading.value.is_some() && sampled > executed
+    })
+}
+
+#[cfg(test)]
+mod tests;
