@@ -19,6 +19,8 @@ pub const SCHEMA: &str = "Kubeskippy-Schema";
 pub const SCHEMA_VERSION: &str = "containers/1";
 /// The schema of node samples.
 pub const NODE_SCHEMA_VERSION: &str = "nodes/1";
+/// The last token of the subject on which node samples travel, out of the way of the shards of containers.
+pub const NODE_SUBJECT: u32 = 65_535;
 /// Header: the instant of the scrape, in milliseconds since 1970 UTC.
 pub const TICK: &str = "Kubeskippy-Tick";
 /// Header: which of how many shards this is, as `index/count`.

@@ -1,0 +1,265 @@
+//! Everything that is known of the cluster's objects.
+//!
+//! In: what the watches tell. Out: which objects changed, what to tell of each,
+//! and the pods and nodes of a scrape. A list that does not name an object any
+//! more is how a deletion shows that happened while no watch was running.
+//!
+//! An object that is gone stays here until its end has been told: its key keeps
+//! a row of last states, which come before the state of whatever has taken its
+//! name since.
+//!
+//! Pure: no IO, no clock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use jiff::Timestamp;
+use schemas::object::{ObjectState, Owner};
+
+use crate::{
+    kind::Kind,
+    reading::{Key, Scope, Seen},
+};
+
+/// Deepest chain of owners that is followed: pod, set, deployment and what an operator may add.
+const DEEPEST: usize = 8;
+
+/// The cluster's objects.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    objects: BTreeMap<Key, Seen>,
+    /// Last states of objects whose end has not been told yet, oldest first.
+    ended: BTreeMap<Key, Vec<Seen>>,
+    /// The owner of each owner, by the UID of what is owned.
+    owners: HashMap<String, Owner>,
+    /// What the lists that are under way have named so far.
+    listing: HashMap<Scope, HashSet<Key>>,
+    listed: BTreeSet<Scope>,
+}
+
+/// What is to be told of one key next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telling {
+    /// The message.
+    pub state: ObjectState,
+    /// The resource version it was seen in.
+    pub version: String,
+    /// Whether it tells the end of an object, which is over once it was told.
+    pub is_end: bool,
+}
+
+impl Inventory {
+    /// Begins a list of `scope`.
+    pub fn listing(&mut self, scope: Scope) {
+        self.listing.insert(scope, HashSet::new());
+    }
+
+    /// Takes what a watch saw, and returns the objects of which there is something new to tell.
+    pub fn seen(&mut self, scope: &Scope, seen: Seen) -> Vec<Key> {
+        let key = Key::of(scope.kind, &seen.state);
+        if let Some(named) = self.listing.get_mut(scope) {
+            named.insert(key.clone());
+        }
+        let mut changed = self.link(scope.kind, &seen.state);
+        let previous = self.objects.get(&key);
+        let is_news = previous.is_none_or(|previous| !same(&previous.state, &seen.state));
+        if !is_news {
+            return changed;
+        }
+        let uid = seen.state.target.uid.clone();
+        let previous = self.objects.insert(key.clone(), seen);
+        if let Some(previous) = previous
+            && previous.state.target.uid != uid
+        {
+            self.bury(key.clone(), previous);
+        }
+        if scope.kind.is_published() {
+            changed.push(key);
+        }
+        changed
+    }
+
+    /// Takes the end of the object `uid` at `key`.
+    pub fn gone(&mut self, scope: &Scope, key: &Key, uid: &str) -> Option<Key> {
+        if let Some(named) = self.listing.get_mut(scope) {
+            named.remove(key);
+        }
+        // What has taken the name since is another object.
+        let known = self.objects.get(key)?;
+        if known.state.target.uid != uid {
+            return None;
+        }
+        let last = self.objects.remove(key)?;
+        self.bury(key.clone(), last);
+        key.kind.is_published().then(|| key.clone())
+    }
+
+    /// Ends a list of `scope`: objects that it did not name are gone.
+    pub fn listed(&mut self, scope: &Scope) -> Vec<Key> {
+        let Some(named) = self.listing.remove(scope) else {
+            return Vec::new();
+        };
+        self.listed.insert(scope.clone());
+        let missing: Vec<_> = self
+            .keys(scope.kind)
+            .filter(|key| scope.covers(key) && !named.contains(key))
+            .cloned()
+            .collect();
+        let mut changed = Vec::new();
+        for key in missing {
+            if let Some(last) = self.objects.remove(&key) {
+                self.bury(key.clone(), last);
+                if key.kind.is_published() {
+                    changed.push(key);
+                }
+            }
+        }
+        changed
+    }
+
+    /// Whether every one of `scopes` has been listed completely at least once.
+    pub fn has_listed(&self, scopes: &[Scope]) -> bool {
+        scopes.iter().all(|scope| self.listed.contains(scope))
+    }
+
+    /// What to tell of `key` next: the end of what it stood for, or its present state.
+    pub fn telling(&self, key: &Key) -> Option<Telling> {
+        if let Some(last) = self.ended.get(key).and_then(|ended| ended.first()) {
+            let mut state = self.project(&last.state);
+            state.deleted = true;
+            return Some(Telling {
+                state,
+                version: last.version.clone(),
+                is_end: true,
+            });
+        }
+        self.objects.get(key).map(|seen| Telling {
+            state: self.project(&seen.state),
+            version: seen.version.clone(),
+            is_end: false,
+        })
+    }
+
+    /// Notes that the end of `uid` was told; whether there is more to tell of `key`.
+    pub fn told_end(&mut self, key: &Key, uid: &str) -> bool {
+        if let Some(ended) = self.ended.get_mut(key) {
+            ended.retain(|last| last.state.target.uid != uid);
+            if ended.is_empty() {
+                self.ended.remove(key);
+            }
+        }
+        self.ended.contains_key(key) || self.objects.contains_key(key)
+    }
+
+    /// Every key of which there is something to tell.
+    pub fn published(&self) -> impl Iterator<Item = &Key> {
+        self.ended
+            .keys()
+            .chain(self.objects.keys())
+            .filter(|key| key.kind.is_published())
+    }
+
+    /// The present objects of `kind`, by name.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &ObjectState> {
+        self.range(kind).map(|(_, seen)| &seen.state)
+    }
+
+    /// How many objects of `kind` there are.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.range(kind).count()
+    }
+
+    /// The top-most known owner of `state`.
+    pub fn top_owner<'a>(&'a self, state: &'a ObjectState) -> Option<&'a Owner> {
+        self.chain(state).last()
+    }
+
+    /// Marks every present object as seen at `now`, for re-publishing.
+    pub fn confirm(&mut self, key: &Key, now: Timestamp) {
+        if let Some(seen) = self.objects.get_mut(key) {
+            seen.state.observed_at = now;
+        }
+    }
+
+    /// Forgets owners that nothing refers to any more.
+    pub fn prune(&mut self) {
+        let present: HashSet<&str> = self
+            .objects
+            .values()
+            .map(|seen| seen.state.target.uid.as_str())
+            .collect();
+        let wanted: HashSet<String> = self
+            .objects
+            .values()
+            .flat_map(|seen| self.chain(&seen.state))
+            .map(|owner| owner.uid.clone())
+            .collect();
+        self.owners
+            .retain(|uid, _| present.contains(uid.as_str()) || wanted.contains(uid));
+    }
+
+    fn bury(&mut self, key: Key, mut last: Seen) {
+        if key.kind.is_published() {
+            last.state.deleted = true;
+            self.ended.entry(key).or_default().push(last);
+        }
+    }
+
+    /// Learns who owns `state`; returns the pods whose chain of owners became longer by it.
+    fn link(&mut self, kind: Kind, state: &ObjectState) -> Vec<Key> {
+        let Some(owner) = state.owners.first().filter(|_| kind != Kind::Pod) else {
+            return Vec::new();
+        };
+        let uid = &state.target.uid;
+        if self.owners.get(uid) == Some(owner) {
+            return Vec::new();
+        }
+        self.owners.insert(uid.clone(), owner.clone());
+        self.range(Kind::Pod)
+            .filter(|(_, pod)| pod.state.owners.iter().any(|owner| owner.uid == *uid))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    fn chain<'a>(&'a self, state: &'a ObjectState) -> impl Iterator<Item = &'a Owner> {
+        std::iter::successors(state.owners.first(), |owner| self.owners.get(&owner.uid))
+            .take(DEEPEST)
+    }
+
+    fn project(&self, state: &ObjectState) -> ObjectState {
+        ObjectState {
+            owners: self.chain(state).cloned().collect(),
+            ..state.clone()
+        }
+    }
+
+    fn keys(&self, kind: Kind) -> impl Iterator<Item = &Key> {
+        self.range(kind).map(|(key, _)| key)
+    }
+
+    fn range(&self, kind: Kind) -> impl Iterator<Item = (&Key, &Seen)> {
+        let first = Key {
+            kind,
+            namespace: String::new(),
+            name: String::new(),
+        };
+        self.objects
+            .range(first..)
+            .take_while(move |(key, _)| key.kind == kind)
+    }
+}
+
+/// Whether two states say the same, seen at whatever time.
+fn same(a: &ObjectState, b: &ObjectState) -> bool {
+    let at = b.observed_at;
+    if a.observed_at == at {
+        return a == b;
+    }
+    let a = ObjectState {
+        observed_at: at,
+        ..a.clone()
+    };
+    a == *b
+}
+
+#[cfg(test)]
+mod tests;

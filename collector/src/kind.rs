@@ -1,0 +1,150 @@
+//! The kinds of objects that are watched, by their names in the API.
+//!
+//! Pure: no IO, no clock.
+
+use std::{borrow::Cow, fmt::Debug};
+
+use kube::core::{DynamicResourceScope, ObjectMeta, Resource};
+
+use crate::reading::Watched;
+
+/// A kind of object that is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Pod.
+    Pod,
+    /// Node.
+    Node,
+    /// Deployment.
+    Deployment,
+    /// `StatefulSet`.
+    StatefulSet,
+    /// `DaemonSet`.
+    DaemonSet,
+    /// `ReplicaSet`: known for the chain of owners, not published.
+    ReplicaSet,
+    /// Job.
+    Job,
+    /// `HorizontalPodAutoscaler`.
+    Autoscaler,
+    /// `PodDisruptionBudget`.
+    Budget,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Pod,
+        Self::Node,
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::DaemonSet,
+        Self::ReplicaSet,
+        Self::Job,
+        Self::Autoscaler,
+        Self::Budget,
+    ];
+
+    /// API group; empty for the core group.
+    pub const fn group(self) -> &'static str {
+        match self {
+            Self::Pod | Self::Node => "",
+            Self::Deployment | Self::StatefulSet | Self::DaemonSet | Self::ReplicaSet => "apps",
+            Self::Job => "batch",
+            Self::Autoscaler => "autoscaling",
+            Self::Budget => "policy",
+        }
+    }
+
+    /// API version within the group.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Autoscaler => "v2",
+            Self::Pod
+            | Self::Node
+            | Self::Deployment
+            | Self::StatefulSet
+            | Self::DaemonSet
+            | Self::ReplicaSet
+            | Self::Job
+            | Self::Budget => "v1",
+        }
+    }
+
+    /// The kind as objects spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pod => "Pod",
+            Self::Node => "Node",
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::Job => "Job",
+            Self::Autoscaler => "HorizontalPodAutoscaler",
+            Self::Budget => "PodDisruptionBudget",
+        }
+    }
+
+    /// The resource as URLs and RBAC spell it.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Pod => "pods",
+            Self::Node => "nodes",
+            Self::Deployment => "deployments",
+            Self::StatefulSet => "statefulsets",
+            Self::DaemonSet => "daemonsets",
+            Self::ReplicaSet => "replicasets",
+            Self::Job => "jobs",
+            Self::Autoscaler => "horizontalpodautoscalers",
+            Self::Budget => "poddisruptionbudgets",
+        }
+    }
+
+    /// Group and version, as in an object's `apiVersion`.
+    pub fn api_version(self) -> String {
+        match self.group() {
+            "" => self.version().to_owned(),
+            group => format!("{group}/{}", self.version()),
+        }
+    }
+
+    /// Whether its objects live in namespaces.
+    pub const fn is_namespaced(self) -> bool {
+        !matches!(self, Self::Node)
+    }
+
+    /// Whether its objects are told to the analyzer.
+    pub const fn is_published(self) -> bool {
+        !matches!(self, Self::ReplicaSet)
+    }
+}
+
+impl<S: Clone, T: Clone> Resource for Watched<S, T> {
+    type DynamicType = Kind;
+    type Scope = DynamicResourceScope;
+
+    fn kind(kind: &Kind) -> Cow<'_, str> {
+        kind.name().into()
+    }
+
+    fn group(kind: &Kind) -> Cow<'_, str> {
+        kind.group().into()
+    }
+
+    fn version(kind: &Kind) -> Cow<'_, str> {
+        kind.version().into()
+    }
+
+    fn plural(kind: &Kind) -> Cow<'_, str> {
+        kind.plural().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
