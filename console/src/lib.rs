@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The people's side of KubeSkippy: the `kubeskippy` command.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use kube::CustomResourceExt as _;
+use runtime::shutdown::Shutdown;
+use schemas::{action::HealingAction, policy::HealingPolicy};
+
+pub mod cli;
+mod together;
+
+use cli::{Cli, Command};
+
+/// Carries out what the command line asks for, until it is done or a signal ends it.
+///
+/// # Errors
+/// When the command fails; the error says what was attempted.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
+    match cli.command {
+        Command::Collector(config) => collector::run(*config, shutdown).await,
+        Command::Actuator(config) => actuator::run(*config, shutdown).await,
+        Command::Run(config) => together::run(*config, shutdown).await,
+        Command::Crds => print_crds(),
+    }
+}
+
+/// Prints the custom resource definitions, ready for `kubectl apply -f -`.
+fn print_crds() -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for crd in [HealingPolicy::crd(), HealingAction::crd()] {
+        let text = serde_saphyr::to_string(&crd).context("failed to write a definition")?;
+        writeln!(out, "---\n{text}").context("failed to print")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! The three programs in one process, for a small cluster.
+//!
+//! Each keeps its own lease, its own gates and its own metrics; one server
+//! answers for all of them. When one ends, the others are asked to end too: a
+//! process that only looks alive helps nobody.
+
+use anyhow::Context as _;
+use runtime::{
+    bus::Bus, health::Health, lease::Lease, shutdown::Shutdown, telemetry::Registry,
+};
+
+use crate::cli::RunArgs;
+
+/// Runs all three until shutdown.
+pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()> {
+    let RunArgs {
+        common,
+        collector,
+        actuator,
+    } = args;
+    let health = Health::new();
+    let mut registry = Registry::default();
+    let collects = collector::collect(
+        common.clone(),
+        collector,
+        (health.clone(), collector::telemetry::Telemetry::register(&mut registry)),
+        shutdown.clone(),
+    );
+    let telemetry = actuator::telemetry::Telemetry::register(&mut registry);
+    let acts = async {
+        let client = runtime::kube::client(&common.kube, "actuator").await?;
+        let parts = actuator::Parts {
+            bus: Bus::connect(&common.bus, &shutdown).await?,
+            lease: Lease::start(client.clone(), "kubeskippy-actuator", &common.lease, shutdown.clone()),
+            client,
+            health: health.clone(),
+            telemetry,
+        };
+        actuator::serve(common.clone(), actuator, parts, shutdown.clone()).await
+    };
+    let pages = async {
+        runtime::health::serve(common.listen, health.clone(), registry, shutdown.clone())
+            .await
+            .with_context(|| format!("failed to serve health and metrics on {}", common.listen))
+    };
+    let (collected, acted, served) = tokio::join!(
+        ends_all(collects, "collector", &shutdown),
+        ends_all(acts, "actuator", &shutdown),
+        ends_all(pages, "health", &shutdown),
+    );
+    collected.and(acted).and(served)
+}
+
+/// Waits for a part, and asks the others to end when it does.
+async fn ends_all(
+    part: impl Future<Output = anyhow::Result<()>>,
+    name: &'static str,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let ended = part.await;
+    shutdown.request();
+    ended.with_context(|| format!("the {name} ended"))
+}
