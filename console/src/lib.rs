@@ -31,7 +31,12 @@ fn print_crds() -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     for crd in [HealingPolicy::crd(), HealingAction::crd()] {
         let text = serde_saphyr::to_string(&crd).context("failed to write a definition")?;
-        writeln!(out, "---\n{text}").context("failed to print")?;
+        match writeln!(out, "---\n{text}") {
+            Ok(()) => {}
+            // The reader has seen enough, as with `| head`.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+            Err(error) => return Err(error).context("failed to print"),
+        }
     }
     Ok(())
 }
