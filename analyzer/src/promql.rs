@@ -19,28 +19,56 @@ pub use self::{
 };
 use crate::window::{self, Wanted, Window};
 
+mod aggregate;
+mod binary;
+mod check;
 mod error;
+mod functions;
+mod metric;
+mod plan;
+mod range;
+mod select;
+#[cfg(test)]
+mod tests;
 mod vector;
+
+use self::{
+    binary::Side,
+    error::compute,
+    plan::Plan,
+    select::{Eval, stacked},
+};
+
+/// The longest text of a query, as the schema of policies has it.
+const MAX_LENGTH: usize = 2048;
 
 /// A query that was parsed and found answerable.
 #[derive(Clone, Debug)]
 pub struct Query {
     text: String,
-    span: SignedDuration,
+    plan: Plan,
 }
 
 impl Query {
     /// Reads PromQL, or one of the short names.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        Err(Error::Unsupported {
-            what: text.to_owned(),
-            instead: "",
+        if text.len() > MAX_LENGTH {
+            return Err(Error::Unsupported {
+                what: format!("a query of {} bytes", text.len()),
+                instead: "write at most 2048",
+            });
+        }
+        let parsed = promql_parser::parser::parse(text);
+        let expr = parsed.map_err(|message| Error::Syntax { message })?;
+        Ok(Self {
+            text: text.to_owned(),
+            plan: check::plan(&expr, 0)?,
         })
     }
 
-    /// How far back from the instant of evaluation samples are needed, beside the window's lookback.
+    /// How far back from the instant of evaluation samples are needed; the window adds its lookback.
     pub fn span(&self) -> SignedDuration {
-        self.span
+        SignedDuration::from_millis(self.plan.span())
     }
 
     /// The query as it was written.
@@ -50,11 +78,40 @@ impl Query {
 }
 
 /// The answer at an instant.
-pub fn evaluate(query: &Query, _window: &Window, _at: Timestamp) -> Result<Vector, Error> {
-    Err(Error::Unsupported {
-        what: query.text.clone(),
-        instead: "",
-    })
+pub fn evaluate(query: &Query, window: &Window, at: Timestamp) -> Result<Vector, Error> {
+    let mut eval = Eval::new(window, at.as_millisecond());
+    let frame = match eval.plan(&query.plan)? {
+        Side::Vector(frame) => frame,
+        Side::Number(number) => select::constant(number, eval.at).map_err(compute)?,
+    };
+    Ok(Vector::new(frame, eval.texts))
+}
+
+impl Eval<'_> {
+    fn plan(&mut self, plan: &Plan) -> Result<Side, Error> {
+        let frame = match plan {
+            Plan::Number(number) => return Ok(Side::Number(*number)),
+            Plan::Instant(selector) => self.instant(selector),
+            Plan::Over(over) => self.over(over),
+            Plan::ErrorRate(selector) => self.error_rate(selector),
+            Plan::Aggregate(aggregate) => {
+                let Side::Vector(of) = self.plan(&aggregate.of)? else {
+                    return stacked(Vec::new()).map(Side::Vector).map_err(compute);
+                };
+                let fresh = self.at.saturating_sub(self.lookback());
+                aggregate::aggregate(aggregate.function, &aggregate.by, of, fresh)
+            }
+            Plan::Binary(binary) => {
+                let (left, right) = (self.plan(&binary.left)?, self.plan(&binary.right)?);
+                return binary::apply(binary, left, right);
+            }
+            Plan::Call(call, of) => match self.plan(of)? {
+                Side::Vector(of) => functions::apply(*call, of),
+                number @ Side::Number(_) => return Ok(number),
+            },
+        };
+        frame.map(Side::Vector).map_err(compute)
+    }
 }
 
 /// Occurrences of cluster events per UID of their target, in the `span` that

@@ -27,6 +27,8 @@ mod catalog;
 mod decode;
 mod envelope;
 mod events;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod frame;
 #[cfg(test)]
 mod tests;
