@@ -18,6 +18,7 @@ pub struct Config {
 
 /// What only the collector has.
 #[derive(Clone, Debug, Args)]
+#[group(skip)]
 pub struct Options {
     /// Seconds between two scrapes. Shorter than the resolution of the metrics
     /// API (15 s by default) brings no newer usage.

@@ -190,6 +190,7 @@ impl Inventory {
         let wanted: HashSet<String> = self
             .objects
             .values()
+            .chain(self.ended.values().flatten())
             .flat_map(|seen| self.chain(&seen.state))
             .map(|owner| owner.uid.clone())
             .collect();

@@ -96,6 +96,8 @@ pub struct Outbox {
     flying_events: usize,
     scrapes: VecDeque<Scrape>,
     sending: Option<Sending>,
+    /// Since when the next scrape could have been sent.
+    held_since: Option<Timestamp>,
     gap: u64,
 }
 
@@ -111,6 +113,7 @@ impl Outbox {
             flying_events: 0,
             scrapes: VecDeque::new(),
             sending: None,
+            held_since: None,
             gap: 0,
         }
     }
@@ -151,6 +154,7 @@ impl Outbox {
     pub fn stand_by(&mut self, limit: Timestamp) {
         self.scrapes.clear();
         self.sending = None;
+        self.held_since = None;
         self.events.retain(|event| event.event.occurred_at >= limit);
     }
 
@@ -159,6 +163,12 @@ impl Outbox {
         if self.in_flight() >= self.limits.in_flight {
             return None;
         }
+        // A scrape whose time has come, or that is half sent, is not held back by ever new changes.
+        if (self.sending.is_some() || self.is_overdue(now))
+            && let Some(parcel) = self.next_batch(cut)
+        {
+            return Some(parcel);
+        }
         if let Some(key) = self.next_object() {
             return Some(Parcel::Object(key));
         }
@@ -166,7 +176,10 @@ impl Outbox {
             self.flying_events += 1;
             return Some(Parcel::Event(Box::new(event)));
         }
-        self.next_batch(cut, now)
+        if self.sending.is_none() && !self.is_settled() {
+            return None;
+        }
+        self.next_batch(cut)
     }
 
     /// Takes note of what became of a parcel: whether it was acknowledged.
@@ -248,13 +261,19 @@ impl Outbox {
         None
     }
 
-    fn next_batch(&mut self, cut: Cut, now: Timestamp) -> Option<Parcel> {
+    /// Whether the next scrape has been held back for long enough, counted from when it could first be sent.
+    fn is_overdue(&mut self, now: Timestamp) -> bool {
+        if self.scrapes.is_empty() {
+            return false;
+        }
+        let since = *self.held_since.get_or_insert(now);
+        now.duration_since(since) >= SETTLES
+    }
+
+    fn next_batch(&mut self, cut: Cut) -> Option<Parcel> {
         if self.sending.is_none() {
-            let tick = self.scrapes.front()?.tick;
-            if !self.is_settled() && now.duration_since(tick) < SETTLES {
-                return None;
-            }
             let scrape = self.scrapes.pop_front()?;
+            self.held_since = None;
             self.sending = Some(Sending {
                 scrape,
                 heading: Heading {
