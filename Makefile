@@ -22,7 +22,7 @@ build: ## Builds everything (always the whole workspace: one package alone compi
 # A KUBECONFIG of the environment is not meant for the demo: only one named on make's command line is.
 demo: build kit ## Shows a leak and a crash loop noticed, healed and verified on a real control plane
 	@$(if $(filter command line,$(origin KUBECONFIG)),,unset KUBECONFIG;) \
-	  exec $(target)/debug/kubeskippy demo $(if $(NODE),--node $(NODE)) $(if $(filter command line,$(origin KUBECONFIG)),--kubeconfig '$(KUBECONFIG)') $(DEMO)
+	  exec $(target)/debug/demo $(if $(NODE),--node $(NODE)) $(if $(filter command line,$(origin KUBECONFIG)),--kubeconfig '$(KUBECONFIG)') $(DEMO)
 
 test: ## Runs every check and all tests, on real servers
 	@$(steps) $(STEPS)

@@ -1,6 +1,6 @@
 //! Our own programs, run as they are run in earnest: as processes of their own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -23,12 +23,18 @@ impl Program {
     /// Starts a built binary with arguments and more environment. A variable
     /// with an empty value is taken out of the environment.
     pub fn spawn(name: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::spawn_at(&built_binary(name), args, env)
+    }
+
+    /// [`spawn`](Self::spawn) of a binary that lies anywhere.
+    pub fn spawn_at(binary: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let name = binary.file_name().unwrap_or_default().to_string_lossy();
         let dir = tempfile::Builder::new()
             .prefix(&format!("kubeskippy-{name}-"))
             .tempdir()
             .expect("a temporary folder can be made");
         let log = dir.path().join("log");
-        let mut command = Command::new(built_binary(name));
+        let mut command = Command::new(binary);
         command.args(args);
         for (name, value) in env {
             if value.is_empty() {
@@ -38,7 +44,7 @@ impl Program {
             }
         }
         let child = process::spawn(&command, &log);
-        let name = [&[name], args].concat().join(" ");
+        let name = [&[name.as_ref()], args].concat().join(" ");
         Self {
             name,
             child,
@@ -124,12 +130,15 @@ impl Drop for Program {
     }
 }
 
-/// The path of a binary that this workspace built, next to the tests' own.
+/// The path of a binary that this workspace built, beside the tests or the demo.
 pub fn built_binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a process knows its own path");
-    // target/debug/deps/pipeline-… → target/debug/<name>
-    let dir = test.parent().and_then(|deps| deps.parent());
-    let path = dir.expect("cargo puts tests in deps").join(name);
+    let own = std::env::current_exe().expect("a process knows its own path");
+    // target/debug/deps/pipeline-… or target/debug/demo → target/debug/<name>
+    let mut dir = own.parent().expect("a program is in a folder");
+    if dir.ends_with("deps") {
+        dir = dir.parent().expect("cargo puts deps in a folder");
+    }
+    let path = dir.join(name);
     assert!(
         path.exists(),
         "{} is not built; run `cargo build --workspace` first, or the tests through `make test`",
