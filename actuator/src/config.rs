@@ -19,6 +19,7 @@ pub struct Config {
 
 /// The options that only the actuator has.
 #[derive(Clone, Debug, Args)]
+#[group(skip)]
 pub struct Options {
     /// Actions that may be started in the whole cluster within any hour, whatever the policies allow.
     #[arg(
@@ -47,4 +48,4 @@ pub const PAUSE: &str = "kubeskippy-pause";
 
 /// How long one pass may take: gathering is a dozen reads and one write, so a
 /// pass that takes longer waits for a server that does not answer.
-pub const PASS_LIMIT: Duration = Duration::from_secs(60);
+pub const PASS_LIMIT: Duration = Duration::from_mins(1);

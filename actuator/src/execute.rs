@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::{autoscaling::v1::Scale, policy::v1::Eviction},
+    api::{autoscaling::v1::ScaleSpec, policy::v1::Eviction},
     apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions},
 };
 use kube::{
@@ -46,6 +46,13 @@ pub enum Error {
         source: kube::Error,
     },
 
+    /// Somebody else scaled the target between judging and acting.
+    #[error("{target} was scaled by somebody else")]
+    Changed {
+        /// The object.
+        target: String,
+    },
+
     /// The API server refuses the change, and will again.
     #[error("the API server refuses to {operation}")]
     Refused {
@@ -73,6 +80,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// What people are told: what was attempted, and the API server's own words
+    /// where there are any (the client's text repeats its answer in full).
+    pub fn explain(&self) -> String {
+        match std::error::Error::source(self).and_then(|s| s.downcast_ref::<kube::Error>()) {
+            Some(kube::Error::Api(status)) => format!("{self}: {}", status.message),
+            Some(_) | None => runtime::chain(self),
+        }
+    }
+}
+
 /// Carries out what `permit` covers; of a dry run, only the trial.
 ///
 /// # Errors
@@ -96,8 +114,8 @@ pub async fn execute(client: &Client, permit: &Permit, now: Timestamp) -> Result
                     .await?
                     .map(|_| ())
             }
-            Operation::Scale { workload, to, .. } => {
-                scale(client, permit, workload, (*to, *is_trial)).await?
+            Operation::Scale { workload, from, to } => {
+                scale(client, permit, workload, (*from, *to, *is_trial)).await?
             }
         };
         done.map_err(|source| classify(operation, source))?;
@@ -165,11 +183,7 @@ async fn stamp(
     patch: &Value,
     is_trial: bool,
 ) -> Result<Result<DynamicObject, kube::Error>, Error> {
-    let resource = api_resource(&workload.kind).ok_or_else(|| Error::UnknownKind {
-        target: workload.to_string(),
-    })?;
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), &workload.namespace, &resource);
+    let api = api(client, workload)?;
     let how = PatchParams {
         dry_run: is_trial,
         field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -178,46 +192,47 @@ async fn stamp(
     Ok(api.patch(&workload.name, &how, &Patch::Merge(patch)).await)
 }
 
-/// Stamps the workload, then sets its scale at the very version that the stamp
-/// made: the scale subresource itself takes no annotations. Between the two a
-/// crash leaves a stamp without its count, which reading back finds and completes.
+/// Stamps the workload, then sets its scale: the scale subresource itself takes
+/// no annotations. The stamp moves the workload's version, and its controller
+/// moves it again, so the scale is read once more in between, and written at
+/// that version if the count is still the one that was judged. A crash between
+/// the two leaves a stamp without its count, which reading back finds and completes.
 async fn scale(
     client: &Client,
     permit: &Permit,
     workload: &Target,
-    (to, is_trial): (i32, bool),
+    (from, to, is_trial): (i32, i32, bool),
 ) -> Result<Result<(), kube::Error>, Error> {
-    let stamped = match stamp(client, workload, &stamp_patch(permit, workload), is_trial).await? {
-        Ok(stamped) => stamped,
+    if let Err(error) = stamp(client, workload, &stamp_patch(permit, workload), is_trial).await? {
+        return Ok(Err(error));
+    }
+    let api = api(client, workload)?;
+    let mut scale = match api.get_scale(&workload.name).await {
+        Ok(scale) => scale,
         Err(error) => return Ok(Err(error)),
     };
-    let version = if is_trial {
-        Some(permit.resource_version().to_owned())
-    } else {
-        stamped.metadata.resource_version
-    };
-    let resource = api_resource(&workload.kind).ok_or_else(|| Error::UnknownKind {
-        target: workload.to_string(),
-    })?;
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), &workload.namespace, &resource);
-    let body = Scale {
-        metadata: ObjectMeta {
-            name: Some(workload.name.clone()),
-            namespace: Some(workload.namespace.clone()),
-            uid: Some(workload.uid.clone()),
-            resource_version: version,
-            ..ObjectMeta::default()
-        },
-        spec: Some(k8s_openapi::api::autoscaling::v1::ScaleSpec { replicas: Some(to) }),
-        status: None,
-    };
+    let count = scale.spec.as_ref().and_then(|spec| spec.replicas);
+    let is_same = scale.metadata.uid.as_ref() == Some(&workload.uid);
+    if !is_same || count.unwrap_or(0) != from {
+        return Err(Error::Changed {
+            target: workload.to_string(),
+        });
+    }
+    scale.spec = Some(ScaleSpec { replicas: Some(to) });
     let how = PostParams {
         dry_run: is_trial,
         field_manager: Some(FIELD_MANAGER.to_owned()),
     };
-    let scaled = api.replace_scale(&workload.name, &how, &body).await;
+    let scaled = api.replace_scale(&workload.name, &how, &scale).await;
     Ok(scaled.map(|_| ()))
+}
+
+fn api(client: &Client, target: &Target) -> Result<Api<DynamicObject>, Error> {
+    let resource = api_resource(&target.kind).ok_or_else(|| Error::UnknownKind {
+        target: target.to_string(),
+    })?;
+    let namespace = &target.namespace;
+    Ok(Api::namespaced_with(client.clone(), namespace, &resource))
 }
 
 /// What an error means for the action. Only an answer from the API server is
@@ -225,9 +240,10 @@ async fn scale(
 fn classify(operation: &Operation, source: kube::Error) -> Error {
     let target = operation.target().to_string();
     let operation_text = operation.to_string();
-    let code = match &source {
-        kube::Error::Api(status) => status.code,
-        _ => 0,
+    let code = if let kube::Error::Api(status) = &source {
+        status.code
+    } else {
+        0
     };
     let is_eviction = matches!(operation, Operation::Evict { .. });
     match code {

@@ -259,7 +259,11 @@ impl Gatherer {
             let scaled = hpa.spec.as_ref().map(|spec| &spec.scale_target_ref);
             scaled.is_some_and(|s| s.kind == target.target.kind && s.name == target.target.name)
         };
-        Ok(found.items.iter().find(owns).map(|hpa| hpa.name_any()))
+        Ok(found
+            .items
+            .iter()
+            .find(owns)
+            .map(kube::ResourceExt::name_any))
     }
 
     async fn paused(&self) -> Result<Option<String>, Error> {

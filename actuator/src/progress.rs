@@ -202,13 +202,11 @@ fn after(seen: &Seen<'_>, now: Timestamp) -> Option<Transition> {
         Check::Done(reason, verification) => (*reason, verification),
     };
     let message = verification.message.clone().unwrap_or_default();
-    Some(match reason {
-        Reason::AwaitingRecovery => {
-            let until = now.saturating_add(RECHECK).unwrap_or(Timestamp::MAX);
-            Transition::new(Phase::Verifying, reason, message).until(until)
-        }
-        Reason::Recovered => Transition::new(Phase::Succeeded, reason, message),
-        other => Transition::new(Phase::Failed, other, message),
+    let until = now.saturating_add(RECHECK).unwrap_or(Timestamp::MAX);
+    Some(match check {
+        Check::Waiting(_) => Transition::new(Phase::Verifying, reason, message).until(until),
+        Check::Done(Reason::Recovered, _) => Transition::new(Phase::Succeeded, reason, message),
+        Check::Done(..) => Transition::new(Phase::Failed, reason, message),
     })
 }
 

@@ -107,13 +107,18 @@ struct Finding {
 /// When a server did not answer; the pass is made again.
 pub async fn reconcile(action: Arc<HealingAction>, driver: Arc<Driver>) -> Result<Requeue, Error> {
     let begun = tokio::time::Instant::now();
-    let pass = tokio::time::timeout(PASS_LIMIT, driver.pass(&action)).await;
+    let pass = Box::pin(driver.pass(&action));
+    let pass = tokio::time::timeout(PASS_LIMIT, pass).await;
     let spent = begun.elapsed().as_secs_f64();
     driver.telemetry.pass_seconds.observe(spent);
     pass.unwrap_or(Err(Error::TimedOut))
 }
 
 /// What to do after a failed pass.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the controller hands them over"
+)]
 pub fn on_error(action: Arc<HealingAction>, error: &Error, driver: Arc<Driver>) -> Requeue {
     let reason = error.reason();
     driver
@@ -242,9 +247,9 @@ impl Driver {
         let seen = self.call(&permit, snapshot, now).await;
         let seen = match seen {
             Seen::Made => Seen::Tried,
-            Seen::Held(_, why) => Seen::Refused(why),
+            Seen::Held(_, why) | Seen::Refused(why) => Seen::Refused(why),
             Seen::Overtaken => Seen::Refused("the target changed in the meantime".to_owned()),
-            other => other,
+            Seen::Judged(_) | Seen::Tried | Seen::Found | Seen::Checked(_) => return None,
         };
         finding(action, &tried, &seen, now)
     }
@@ -281,7 +286,7 @@ impl Driver {
         let (seen, outcome) = match execute(&self.client, permit, now).await {
             Ok(()) => (Seen::Made, "made"),
             Err(error) => {
-                let text = chain(&error);
+                let text = error.explain();
                 tracing::warn!(
                     action = snapshot.action.name,
                     error = text,
@@ -294,7 +299,9 @@ impl Driver {
                     execute::Error::Ambiguous { .. } => {
                         (Seen::Held(Reason::Retrying, text), "held")
                     }
-                    execute::Error::Overtaken { .. } => (Seen::Overtaken, "overtaken"),
+                    execute::Error::Overtaken { .. } | execute::Error::Changed { .. } => {
+                        (Seen::Overtaken, "overtaken")
+                    }
                     execute::Error::Refused { .. } | execute::Error::UnknownKind { .. } => {
                         (Seen::Refused(text), "refused")
                     }
@@ -385,5 +392,5 @@ fn rest(action: &HealingAction, now: Timestamp) -> Option<Duration> {
 fn wait(until: Timestamp, now: Timestamp) -> Duration {
     let left = until.duration_since(now).max(jiff::SignedDuration::ZERO);
     let left = Duration::try_from(left).unwrap_or_default();
-    left.min(Duration::from_secs(60))
+    left.min(Duration::from_mins(1))
 }

@@ -110,12 +110,13 @@ impl Records {
             target = status.target,
             phase = status.phase.as_str(),
             reason,
-            message = status.message,
-            "action {}",
-            status.phase.as_str().to_lowercase()
+            why = status.message,
+            "action moved on"
         );
         self.tell_event(action, status, &reason).await;
-        if let Some(alert) = report::alert(snapshot, status, &self.bus.cluster)
+        // A wait that merely has another reason by now is no news to a pager.
+        if snapshot.action.status.phase != status.phase
+            && let Some(alert) = report::alert(snapshot, status, &self.bus.cluster)
             && let Err(error) = self.bus.publish_alert(alert, PROGRAM, now).await
         {
             self.lost("alert", &error);

@@ -8,7 +8,8 @@ use kube::{
     Api, Client,
     api::ListParams,
     runtime::{
-        Config as ControllerConfig, Controller, WatchStreamExt as _, predicates, reflector, watcher,
+        Config as ControllerConfig, Controller, PredicateConfig, WatchStreamExt as _, predicates,
+        reflector, watcher,
     },
 };
 use runtime::{
@@ -62,31 +63,17 @@ pub async fn serve(
         health,
         telemetry,
     } = parts;
-    let Options {
-        cluster_per_hour,
-        namespace_per_hour,
-        reconciles,
-    } = options;
-    let (watch, lease_gate, bus_gate) = (
-        health.gate("healing actions"),
-        health.gate("lease"),
-        health.gate("bus"),
-    );
-    let api: Api<HealingAction> = Api::all(client.clone());
-    api.list(&ListParams::default().limit(1))
-        .await
-        .context("failed to list healing actions: apply deploy/crds and deploy/rbac first")?;
-    let limits = Limits {
-        system_namespace: common.lease.lease_namespace.clone(),
-        cluster_per_hour,
-        namespace_per_hour,
-    };
+    let reconciles = options.reconciles;
+    let watch = health.gate("healing actions");
+    let gates = (health.gate("lease"), health.gate("bus"));
+    let api = healing_actions(&client).await?;
+    let limits = limits(&common, &options);
     let (actions, writer) = reflector::store();
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .reflect(writer)
         .applied_objects()
-        .predicate_filter(predicates::generation, Default::default());
+        .predicate_filter(predicates::generation, PredicateConfig::default());
     let driver = Arc::new(Driver {
         gatherer: Gatherer::new(client.clone(), bus.clone(), limits),
         records: Records::new(client.clone(), bus.clone(), telemetry.clone()),
@@ -114,9 +101,30 @@ pub async fn serve(
             watch.pass();
         }
     };
-    let gates = keep_gates(&lease, &bus, (lease_gate, bus_gate), &gates_ending);
+    let gates = keep_gates(&lease, &bus, gates, &gates_ending);
     tokio::join!(work, synced, gates);
     Ok(())
+}
+
+/// The healing actions of all namespaces, which the cluster must know.
+async fn healing_actions(client: &Client) -> anyhow::Result<Api<HealingAction>> {
+    let api: Api<HealingAction> = Api::all(client.clone());
+    let some = api.list(&ListParams::default().limit(1)).await;
+    some.context("failed to list healing actions: apply deploy/crds and deploy/rbac first")?;
+    Ok(api)
+}
+
+fn limits(common: &CommonArgs, options: &Options) -> Limits {
+    let Options {
+        cluster_per_hour,
+        namespace_per_hour,
+        reconciles: _,
+    } = options;
+    Limits {
+        system_namespace: common.lease.lease_namespace.clone(),
+        cluster_per_hour: *cluster_per_hour,
+        namespace_per_hour: *namespace_per_hour,
+    }
 }
 
 /// Yields whenever this replica begins to hold the lease, so that it looks at every action at once.

@@ -15,10 +15,8 @@ pub(super) fn scale(
     autoscaler: Option<&str>,
 ) -> Result<Operation, Refusal> {
     let kind = target.target.kind.as_str();
-    let (Some(workload), "Deployment" | "StatefulSet" | "ReplicaSet") = (&target.workload, kind)
-    else {
-        let message =
-            format!("a {kind} cannot be scaled; a Deployment, StatefulSet or ReplicaSet can");
+    let (Some(workload), "Deployment" | "StatefulSet") = (&target.workload, kind) else {
+        let message = format!("a {kind} cannot be scaled; a Deployment or StatefulSet can");
         return Err(Refusal::new(Reason::UnsupportedTarget, message));
     };
     if let Some(owner) = &target.controller {

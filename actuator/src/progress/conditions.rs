@@ -159,7 +159,11 @@ fn by_phase(transition: &Transition, executed: bool) -> Vec<Setting> {
     };
     let mut settings = vec![of(action::SUCCEEDED, succeeded)];
     match to {
-        Phase::InProgress => settings.push(of(action::EXECUTED, Some(false))),
+        Phase::Failed if executed => {
+            let known = (*reason != Reason::Inconclusive).then_some(false);
+            settings.push(of(action::VERIFIED, known));
+        }
+        Phase::InProgress | Phase::Failed => settings.push(of(action::EXECUTED, Some(false))),
         Phase::Verifying => {
             let executed = matches!(reason, Reason::Executed | Reason::EffectFound);
             if executed {
@@ -168,11 +172,6 @@ fn by_phase(transition: &Transition, executed: bool) -> Vec<Setting> {
             settings.push(of(action::VERIFIED, None));
         }
         Phase::Succeeded => settings.push(of(action::VERIFIED, Some(true))),
-        Phase::Failed if executed => {
-            let known = (*reason != Reason::Inconclusive).then_some(false);
-            settings.push(of(action::VERIFIED, known));
-        }
-        Phase::Failed => settings.push(of(action::EXECUTED, Some(false))),
         Phase::Pending
         | Phase::AwaitingApproval
         | Phase::Approved

@@ -116,9 +116,8 @@ fn may_follow(from: Phase) -> &'static [Phase] {
         Verifying,
     };
     match from {
-        Pending => &[AwaitingApproval, InProgress, Denied, Cancelled],
+        Pending | Approved => &[AwaitingApproval, InProgress, Denied, Cancelled],
         AwaitingApproval => &[Pending, Approved, InProgress, Denied, Cancelled],
-        Approved => &[AwaitingApproval, InProgress, Denied, Cancelled],
         InProgress => &[Verifying, Failed, Denied, Cancelled],
         Verifying => &[Succeeded, Failed],
         Succeeded | Failed | Phase::RolledBack | Denied | Cancelled => &[],
