@@ -31,6 +31,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 mod vector;
+mod warnings;
 
 use self::{
     binary::Side,
@@ -131,7 +132,7 @@ pub fn count_events(
         until: at.as_millisecond(),
     };
     let mut counts = BTreeMap::new();
-    for (target, (count, _)) in window.event_counts(&wanted) {
+    for (target, count) in window.event_counts(&wanted) {
         *counts.entry(target.uid.clone()).or_default() += count;
     }
     counts

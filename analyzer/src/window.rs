@@ -16,7 +16,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use schemas::{cluster_event::ClusterEvent, sample::Shard};
+use schemas::{cluster_event::ClusterEvent, sample::Shard, target::Target};
 
 pub use self::{
     catalog::{Catalog, SeriesLabels},
@@ -35,7 +35,7 @@ mod tests;
 mod tick;
 
 pub(crate) use self::{
-    catalog::{CPU, EMPTY, MEMORY, Scope, label},
+    catalog::{CPU, EMPTY, MEMORY, label},
     events::{Wanted, before, whole},
     frame::{SAMPLED_AT, SERIES, Span, TIME, VALUE},
     tick::Reading,
@@ -125,12 +125,12 @@ impl Window {
             });
         }
         let series = self.catalog.assign(&batch, at);
-        let keys = Keys {
+        let mut keys = Keys {
             series: &series,
             specs: &mut self.specs,
         };
         let slot = self.ticks.entry(at).or_default();
-        let rows = slot.append(at, shard, &batch, keys);
+        let rows = slot.append(at, shard, &batch, &mut keys);
         self.rows += rows;
         Ok(Appended {
             rows,
@@ -226,11 +226,8 @@ impl Window {
         !self.gone.is_empty()
     }
 
-    /// Occurrences of events per target, with the instant of the newest.
-    pub(crate) fn event_counts(
-        &self,
-        wanted: &Wanted<'_>,
-    ) -> BTreeMap<&schemas::target::Target, (u64, i64)> {
+    /// Occurrences of events per target.
+    pub(crate) fn event_counts(&self, wanted: &Wanted<'_>) -> BTreeMap<&Target, u64> {
         self.events.count(wanted)
     }
 

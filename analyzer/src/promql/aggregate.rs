@@ -62,7 +62,8 @@ pub(super) fn all_columns(kept: &Keys) -> Vec<Expr> {
         if kept.0.contains(label) {
             col(*label)
         } else {
-            lit(EMPTY).alias(*label)
+            // Without the cast, polars takes the smallest type that holds the literal.
+            lit(EMPTY).cast(DataType::UInt32).alias(*label)
         }
     };
     let values = [col(VALUE), col(SAMPLED_AT)];

@@ -51,7 +51,12 @@ pub(super) fn plan(expr: &Expr, depth: usize) -> Result<Plan, Error> {
         Expr::Paren(paren) => inner(&paren.expr),
         Expr::Unary(unary) => Ok(match inner(&unary.expr)? {
             Plan::Number(number) => Plan::Number(-number),
-            of => Plan::Call(Call::Negate, Box::new(of)),
+            of @ (Plan::Instant(_)
+            | Plan::Over(_)
+            | Plan::ErrorRate(_)
+            | Plan::Aggregate(_)
+            | Plan::Binary(_)
+            | Plan::Call(..)) => Plan::Call(Call::Negate, Box::new(of)),
         }),
         Expr::Binary(binary) => self::binary(binary, inner),
         Expr::Aggregate(aggregate) => self::aggregate(aggregate, inner),
@@ -337,7 +342,7 @@ fn checked_keys_by(labels: &[String]) -> Result<Keys, Error> {
 /// All labels but these. A label that no series has is left out of all of them anyhow.
 fn keys_without(labels: &[String]) -> Keys {
     let named = |name: &str| labels.iter().any(|label| label == name);
-    let kept = |name: &&&str| !named(name) && !(**name == "pod_uid" && named("pod"));
+    let kept = |name: &&&str| !(named(name) || (**name == "pod_uid" && named("pod")));
     Keys(LABELS.iter().filter(kept).copied().collect())
 }
 

@@ -2,20 +2,13 @@
 //!
 //! Pure: no IO, no clock.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use polars::prelude::*;
 use promql_parser::label::Matcher;
-use schemas::policy::EventType;
 
-use super::{
-    plan::{RECORDED_WINDOW, Selector},
-    vector::LABELS,
-};
-use crate::window::{EMPTY, Reading, SAMPLED_AT, SERIES, Span, VALUE, Wanted, Window, label};
+use super::{plan::Selector, vector::LABELS};
+use crate::window::{EMPTY, Reading, SAMPLED_AT, SERIES, Span, VALUE, Window, label};
 
 /// What is known while a query is answered.
 pub(super) struct Eval<'a> {
@@ -36,7 +29,8 @@ pub(super) struct Chosen {
     labels: DataFrame,
 }
 
-type Row = [u32; LABELS.len()];
+/// The numbers of a row's labels.
+pub(super) type Row = [u32; LABELS.len()];
 
 impl<'a> Eval<'a> {
     pub(super) fn new(window: &'a Window, at: i64) -> Self {
@@ -105,76 +99,8 @@ impl<'a> Eval<'a> {
                 .is_some_and(|since| since <= at)
     }
 
-    /// Warning events per minute: of every pod that lives, and of every other target that has any.
-    pub(super) fn error_rate(&mut self, selector: &Selector) -> PolarsResult<DataFrame> {
-        let window = self.window;
-        let until = self.at.saturating_sub(selector.offset);
-        let living = Selector {
-            readings: vec![(Reading::PodReady, EMPTY)],
-            ..selector.clone()
-        };
-        let counts = window.event_counts(&Wanted {
-            reason: None,
-            kind: Some(EventType::Warning),
-            after: until.saturating_sub(RECORDED_WINDOW),
-            until,
-        });
-        let mut by_uid: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
-        for (target, (count, newest)) in &counts {
-            let total = by_uid.entry(&target.uid).or_insert((0, *newest));
-            *total = (total.0 + count, total.1.max(*newest));
-        }
-        let mut frame = self.instant(&living)?;
-        let uids = frame.column("pod_uid")?.u32()?.clone();
-        let mut values = Vec::new();
-        for uid in uids.into_no_null_iter() {
-            let uid = self.texts.get(uid as usize).map_or("", AsRef::as_ref);
-            values.push(
-                by_uid
-                    .remove(uid)
-                    .map_or(0.0, |(count, _)| per_minute(count)),
-            );
-        }
-        frame.with_column(Column::new(VALUE.into(), values))?;
-        let mut rows = Vec::new();
-        let (mut values, mut times) = (Vec::new(), Vec::new());
-        for target in counts.keys() {
-            let Some((count, _)) = by_uid.remove(target.uid.as_str()) else {
-                continue;
-            };
-            let is_pod = target.kind == "Pod";
-            let of = |wanted: bool, text: &str| {
-                if wanted {
-                    text.to_owned()
-                } else {
-                    String::new()
-                }
-            };
-            let row = [
-                target.namespace.clone(),
-                of(is_pod, &target.name),
-                target.uid.clone(),
-                String::new(),
-                String::new(),
-                of(!is_pod, &target.kind),
-                of(!is_pod, &target.name),
-                String::new(),
-                String::new(),
-            ];
-            let row = row.map(|text| self.number(&text));
-            if Filter::new(&selector.matchers, &self.texts).passes(&row) {
-                rows.push(row);
-                values.push(per_minute(count));
-                times.push(until);
-            }
-        }
-        let mut others = label_columns(&rows)?;
-        others.with_column(Column::new(VALUE.into(), values))?;
-        others.with_column(Column::new(SAMPLED_AT.into(), times))?;
-        stacked(vec![frame, others])
-    }
-
-    fn number(&mut self, text: &str) -> u32 {
+    /// The number of a text, which the window may not know.
+    pub(super) fn number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.window.catalog().number(text) {
             return number;
         }
@@ -200,11 +126,6 @@ impl Chosen {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "no window holds 2^53 events")]
-fn per_minute(count: u64) -> f64 {
-    count as f64 / (RECORDED_WINDOW as f64 / 60_000.0)
-}
-
 fn row(labels: &[u32; label::COUNT], resource: u32) -> Row {
     let mut row = [resource; LABELS.len()];
     for (slot, label) in row.iter_mut().zip(labels) {
@@ -213,7 +134,7 @@ fn row(labels: &[u32; label::COUNT], resource: u32) -> Row {
     row
 }
 
-fn label_columns(rows: &[Row]) -> PolarsResult<DataFrame> {
+pub(super) fn label_columns(rows: &[Row]) -> PolarsResult<DataFrame> {
     let column = |(position, name): (usize, &&str)| {
         let numbers: Vec<u32> = rows
             .iter()
@@ -249,13 +170,13 @@ pub(super) fn stacked(frames: Vec<DataFrame>) -> PolarsResult<DataFrame> {
 }
 
 /// Matchers, each of which is asked once about each text.
-struct Filter<'a> {
+pub(super) struct Filter<'a> {
     matchers: Vec<(usize, &'a Matcher, HashMap<u32, bool>)>,
     texts: &'a [Arc<str>],
 }
 
 impl<'a> Filter<'a> {
-    fn new(matchers: &'a [Matcher], texts: &'a [Arc<str>]) -> Self {
+    pub(super) fn new(matchers: &'a [Matcher], texts: &'a [Arc<str>]) -> Self {
         let place = |matcher: &Matcher| LABELS.iter().position(|label| *label == matcher.name);
         let placed = |matcher: &'a Matcher| Some((place(matcher)?, matcher, HashMap::new()));
         Self {
@@ -264,7 +185,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    fn passes(&mut self, row: &Row) -> bool {
+    pub(super) fn passes(&mut self, row: &Row) -> bool {
         let texts = self.texts;
         self.matchers.iter_mut().all(|(place, matcher, known)| {
             let number = row.get(*place).copied().unwrap_or(EMPTY);

@@ -1,5 +1,10 @@
 //! Queries over windows.
 
+#![expect(
+    clippy::float_cmp,
+    reason = "what can be exact must be exact; close() is there for the rest"
+)]
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};

@@ -23,17 +23,6 @@ pub(crate) mod label {
     pub(crate) const POD_UID: usize = 2;
     /// The container stands here.
     pub(crate) const CONTAINER: usize = 3;
-    /// The names, in order; also the names of the columns of a frame.
-    pub(crate) const NAMES: [&str; COUNT] = [
-        "namespace",
-        "pod",
-        "pod_uid",
-        "container",
-        "node",
-        "owner_kind",
-        "owner_name",
-        "qos",
-    ];
 }
 
 /// The number of the empty text: a label that is not set, as in Prometheus.

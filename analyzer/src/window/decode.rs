@@ -92,7 +92,7 @@ pub(crate) struct Names {
 pub(crate) struct Batch {
     /// How many rows there are.
     pub(crate) rows: usize,
-    /// The labels, in the order of `catalog::label::NAMES`.
+    /// The labels, in the order of [`LABELS`].
     pub(crate) labels: [Names; 8],
     /// When the usage was measured, in milliseconds; `None` where it was not.
     pub(crate) measured: Vec<Option<i64>>,

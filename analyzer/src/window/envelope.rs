@@ -6,7 +6,7 @@
 //!
 //! Pure: no IO, no clock.
 
-use arrow_ipc::{MessageHeader, RecordBatch, root_as_message};
+use arrow_ipc::{FieldNode, MessageHeader, RecordBatch, root_as_message};
 
 use super::decode::Error;
 
@@ -40,7 +40,7 @@ pub(super) fn check(mut ipc: &[u8], max_rows: usize) -> Result<(), Error> {
         match message.header_type() {
             MessageHeader::Schema => {}
             MessageHeader::RecordBatch => {
-                records(message.header_as_record_batch(), body, max_rows)?
+                records(message.header_as_record_batch(), body, max_rows)?;
             }
             MessageHeader::DictionaryBatch => {
                 records(dictionary.and_then(|batch| batch.data()), body, max_rows)?;
@@ -54,11 +54,7 @@ pub(super) fn check(mut ipc: &[u8], max_rows: usize) -> Result<(), Error> {
 fn records(batch: Option<RecordBatch<'_>>, body: &[u8], max_rows: usize) -> Result<(), Error> {
     let batch = batch.ok_or(Error::Malformed("a batch has no records"))?;
     let rows = i64::try_from(max_rows).unwrap_or(i64::MAX);
-    let lengths = batch
-        .nodes()
-        .into_iter()
-        .flatten()
-        .map(|node| node.length());
+    let lengths = batch.nodes().into_iter().flatten().map(FieldNode::length);
     for length in lengths.chain([batch.length()]) {
         if length < 0 {
             return Err(Error::Malformed("a length is negative"));

@@ -2,7 +2,7 @@
 //!
 //! Pure: no IO, no clock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::{cluster_event::ClusterEvent, policy::EventType, target::Target};
@@ -11,8 +11,8 @@ use schemas::{cluster_event::ClusterEvent, policy::EventType, target::Target};
 #[derive(Debug, Default)]
 pub(super) struct Events {
     rows: BTreeMap<(i64, String, u32), Row>,
-    /// Which counts of which Event are held, and where.
-    seen: HashMap<(String, u32), i64>,
+    /// Which counts of which Event are held.
+    seen: HashSet<(String, u32)>,
 }
 
 #[derive(Debug)]
@@ -39,11 +39,7 @@ impl Events {
     pub(super) fn append(&mut self, event: &ClusterEvent, max_rows: usize) {
         let at = event.occurred_at.as_millisecond();
         let seen = (event.uid.clone(), event.count);
-        if self.seen.insert(seen, at).is_some_and(|before| {
-            // A repeat may carry another time only if its writer changed it: the first stands.
-            self.seen.insert((event.uid.clone(), event.count), before);
-            true
-        }) {
+        if !self.seen.insert(seen) {
             return;
         }
         let row = Row {
@@ -89,26 +85,18 @@ impl Events {
     }
 
     /// Occurrences per target.
-    pub(super) fn count(&self, wanted: &Wanted<'_>) -> BTreeMap<&Target, (u64, i64)> {
+    pub(super) fn count(&self, wanted: &Wanted<'_>) -> BTreeMap<&Target, u64> {
         let mut counts = BTreeMap::new();
-        let range = (wanted.after.saturating_add(1), String::new(), 0)
-            ..(
-                wanted
-                    .until
-                    .saturating_add(1)
-                    .max(wanted.after.saturating_add(1)),
-                String::new(),
-                0,
-            );
-        for ((at, ..), row) in self.rows.range(range) {
+        let after = wanted.after.saturating_add(1);
+        let end = wanted.until.saturating_add(1).max(after);
+        let rows = self
+            .rows
+            .range((after, String::new(), 0)..(end, String::new(), 0));
+        for (_, row) in rows {
             let kind = wanted.kind.is_none_or(|kind| kind.as_str() == row.kind);
-            let reason = wanted
-                .reason
-                .is_none_or(|reason| reason.is_match(&row.reason));
-            if kind && reason {
-                let (count, newest) = counts.entry(&row.target).or_insert((0_u64, *at));
-                *count += u64::from(row.increase);
-                *newest = (*newest).max(*at);
+            let reason = wanted.reason;
+            if kind && reason.is_none_or(|reason| reason.is_match(&row.reason)) {
+                *counts.entry(&row.target).or_default() += u64::from(row.increase);
             }
         }
         counts

@@ -160,7 +160,7 @@ fn pods_that_come_and_go_leave_nothing_behind() {
     }
     // 11 minutes of 4 scrapes each minute hold 44 scrapes of 20 pods.
     assert_eq!(window.catalog().len(), 44 * 20);
-    assert!(window.catalog().slots(super::Scope::Container) <= 45 * 20);
+    assert!(window.catalog().slots(super::catalog::Scope::Container) <= 45 * 20);
     assert!(
         window.catalog().texts() < 8_000,
         "{}",

@@ -74,7 +74,13 @@ impl Tick {
     }
 
     /// Takes a shard's rows in; returns how many. A container that is named twice keeps its first row.
-    pub(super) fn append(&mut self, at: i64, shard: Shard, batch: &Batch, keys: Keys<'_>) -> usize {
+    pub(super) fn append(
+        &mut self,
+        at: i64,
+        shard: Shard,
+        batch: &Batch,
+        keys: &mut Keys<'_>,
+    ) -> usize {
         self.shards.push(shard);
         let mut containers = HashSet::with_capacity(batch.rows);
         let mut pods = HashSet::new();
