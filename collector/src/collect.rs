@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::{SignedDuration, Timestamp};
 use runtime::{bus::Bus, clock, lease::Lease, shutdown::Shutdown};
-use schemas::sample::Cut;
+use schemas::{object::ObjectState, sample::Cut};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, timeout_at},
@@ -69,6 +69,9 @@ pub(crate) struct Collector {
     staleness: Staleness,
     cut: Cut,
     flights: FuturesUnordered<BoxFuture<'static, Landed>>,
+    /// What an earlier collector told, while that is being asked for.
+    inquiries: FuturesUnordered<BoxFuture<'static, Vec<ObjectState>>>,
+    has_inquired: bool,
     /// Failures to publish in a row, and when to try again.
     failures: u32,
     paused_until: Option<Instant>,
@@ -104,6 +107,8 @@ impl Collector {
             staleness: Staleness::default(),
             cut: Cut::default(),
             flights: FuturesUnordered::new(),
+            inquiries: FuturesUnordered::new(),
+            has_inquired: false,
             failures: 0,
             paused_until: None,
             is_synced: false,
@@ -126,6 +131,7 @@ impl Collector {
             tokio::select! {
                 () = shutdown.wait() => break,
                 Some(landed) = self.flights.next(), if !self.flights.is_empty() => self.landed(landed),
+                Some(states) = self.inquiries.next(), if !self.inquiries.is_empty() => self.end_left_behind(states),
                 count = readings.recv_many(&mut taken, READINGS) => {
                     if count == 0 {
                         break;

@@ -116,6 +116,22 @@ impl Inventory {
         changed
     }
 
+    /// Takes a state that an earlier collector told, of an object that may have
+    /// ended since; returns its key when it has, so that its end can be told.
+    pub fn left_behind(&mut self, scopes: &[Scope], state: ObjectState) -> Option<Key> {
+        let key = Key::of(Kind::named(&state.target.kind)?, &state);
+        let is_watched = scopes.iter().any(|scope| scope.covers(&key));
+        if !is_watched || self.objects.contains_key(&key) || self.ended.contains_key(&key) {
+            return None;
+        }
+        let last = Seen {
+            state,
+            version: "left-behind".to_owned(),
+        };
+        self.bury(key.clone(), last);
+        Some(key)
+    }
+
     /// Whether every one of `scopes` has been listed completely at least once.
     pub fn has_listed(&self, scopes: &[Scope]) -> bool {
         scopes.iter().all(|scope| self.listed.contains(scope))
@@ -124,7 +140,11 @@ impl Inventory {
     /// What to tell of `key` next: the end of what it stood for, or its present state.
     pub fn telling(&self, key: &Key) -> Option<Telling> {
         if let Some(last) = self.ended.get(key).and_then(|ended| ended.first()) {
-            let mut state = self.project(&last.state);
+            // A state left behind has its whole chain of owners already.
+            let mut state = match last.state.owners.as_slice() {
+                [] | [_] => self.project(&last.state),
+                [_, _, ..] => last.state.clone(),
+            };
             state.deleted = true;
             return Some(Telling {
                 state,

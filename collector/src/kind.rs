@@ -45,6 +45,11 @@ impl Kind {
         Self::Budget,
     ];
 
+    /// The kind that objects spell `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// API group; empty for the core group.
     pub const fn group(self) -> &'static str {
         match self {

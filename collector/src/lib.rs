@@ -28,6 +28,7 @@ pub mod telemetry;
 
 mod collect;
 mod gates;
+mod predecessor;
 mod publish;
 
 use collect::{Collector, Parts};
@@ -87,6 +88,7 @@ pub async fn collect(
     // The lease is given back only after the last message has landed.
     let last = Shutdown::new();
     let lease = Lease::start(client.clone(), LEASE, &common.lease, last.clone());
+    let mut held = lease.clone();
     let (to, readings) = mpsc::channel(READINGS);
     for source in source::all(&client, &common.namespaces, &options).await {
         source::spawn(source, to.clone(), shutdown.clone());
@@ -101,5 +103,6 @@ pub async fn collect(
     };
     Collector::new(parts, options).run(readings, shutdown).await;
     last.request();
+    held.given_back().await;
     Ok(())
 }

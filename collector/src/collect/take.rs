@@ -1,6 +1,7 @@
 //! What each reading changes.
 
 use jiff::Timestamp;
+use schemas::object::ObjectState;
 
 use super::Collector;
 use crate::{
@@ -42,6 +43,19 @@ impl Collector {
             }
             Reading::UsageFailed(why) => self.usage_failed(why),
         }
+    }
+
+    /// Tells the end of objects that ended while no collector ran.
+    pub(super) fn end_left_behind(&mut self, states: Vec<ObjectState>) {
+        let told = states.len();
+        for state in states {
+            let ended = self.inventory.left_behind(&self.parts.scopes, state);
+            self.changed(ended);
+        }
+        tracing::info!(
+            objects = told,
+            "compared with what an earlier collector told"
+        );
     }
 
     fn changed(&mut self, keys: impl IntoIterator<Item = Key>) {

@@ -11,6 +11,7 @@ use crate::{
     config::UsageSource,
     encode,
     outbox::{Batch, Scrape},
+    predecessor,
     reading::{Key, usage::Freshness},
     scrape,
     telemetry::Because,
@@ -135,6 +136,21 @@ impl Collector {
             for key in self.inventory.published().cloned().collect::<Vec<_>>() {
                 self.outbox.changed(key);
             }
+        }
+        if holds && self.is_synced && !self.has_inquired {
+            self.has_inquired = true;
+            let bus = self.parts.bus.clone();
+            let subject = |key: &Key| {
+                bus.subjects
+                    .object(key.kind.name(), &key.namespace, &key.name)
+            };
+            let known = self
+                .inventory
+                .published()
+                .map(|key| subject(key).to_string())
+                .collect();
+            self.inquiries
+                .push(Box::pin(predecessor::left_behind(bus.clone(), known)));
         }
         self.was_holding = holds;
         self.parts.telemetry.holds_lease.set(i64::from(holds));

@@ -184,6 +184,22 @@ fn owners_are_remembered_as_long_as_a_pod_refers_to_them() {
     assert!(inventory.owners.is_empty());
 }
 
+#[test]
+fn what_an_earlier_collector_told_is_ended_unless_it_is_there_or_elsewhere() {
+    let mut inventory = Inventory::default();
+    pods(&mut inventory, &[("p", "1")]);
+    let all = [scope(Kind::Pod)];
+    let told = |name| seen(Kind::Pod, name, "0", None).state;
+    assert_eq!(inventory.left_behind(&all, told("p")), None);
+    let elsewhere = [Scope {
+        kind: Kind::Pod,
+        namespace: Some("other".to_owned()),
+    }];
+    assert_eq!(inventory.left_behind(&elsewhere, told("q")), None);
+    assert_eq!(inventory.left_behind(&all, told("q")), Some(key("q")));
+    assert!(inventory.telling(&key("q")).unwrap().state.deleted);
+}
+
 proptest! {
     /// Whatever happens, telling until nothing is left makes a reader know exactly what is there.
     #[test]
