@@ -108,6 +108,11 @@ impl Lease {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Waits until the lease was given back after shutdown, so that a successor need not wait for its end.
+    pub async fn given_back(&mut self) {
+        while self.held_until.changed().await.is_ok() {}
+    }
 }
 
 fn default_identity() -> String {
