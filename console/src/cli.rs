@@ -30,6 +30,9 @@ pub enum Command {
     /// Publishes what the cluster does: samples, objects, events.
     Collector(Box<collector::config::Config>),
 
+    /// Evaluates policies over the stream and proposes HealingActions.
+    Analyzer(Box<analyzer::config::Config>),
+
     /// Carries out HealingActions within their limits, and verifies them.
     Actuator(Box<actuator::config::Config>),
 
@@ -58,6 +61,10 @@ pub struct RunArgs {
     /// The collector's own.
     #[command(flatten)]
     pub collector: collector::config::Options,
+
+    /// The analyzer's own.
+    #[command(flatten)]
+    pub analyzer: analyzer::config::Options,
 
     /// The actuator's own.
     #[command(flatten)]

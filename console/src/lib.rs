@@ -20,6 +20,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
     match cli.command {
         Command::Collector(config) => collector::run(*config, shutdown).await,
+        Command::Analyzer(config) => analyzer::run(*config, shutdown).await,
         Command::Actuator(config) => actuator::run(*config, shutdown).await,
         Command::Run(config) => together::run(*config, shutdown).await,
         Command::Crds => print_crds(),

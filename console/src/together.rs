@@ -16,6 +16,7 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
     let RunArgs {
         common,
         collector,
+        analyzer,
         actuator,
     } = args;
     let health = Health::new();
@@ -24,6 +25,12 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
         common.clone(),
         collector,
         (health.clone(), collector::telemetry::Telemetry::register(&mut registry)),
+        shutdown.clone(),
+    );
+    let analyzes = analyzer::analyze(
+        common.clone(),
+        analyzer,
+        (health.clone(), analyzer::telemetry::Telemetry::register(&mut registry)),
         shutdown.clone(),
     );
     let telemetry = actuator::telemetry::Telemetry::register(&mut registry);
@@ -43,12 +50,13 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
             .await
             .with_context(|| format!("failed to serve health and metrics on {}", common.listen))
     };
-    let (collected, acted, served) = tokio::join!(
+    let (collected, analyzed, acted, served) = tokio::join!(
         ends_all(collects, "collector", &shutdown),
+        ends_all(analyzes, "analyzer", &shutdown),
         ends_all(acts, "actuator", &shutdown),
         ends_all(pages, "health", &shutdown),
     );
-    collected.and(acted).and(served)
+    collected.and(analyzed).and(acted).and(served)
 }
 
 /// Waits for a part, and asks the others to end when it does.
