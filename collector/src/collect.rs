@@ -72,6 +72,8 @@ pub(crate) struct Collector {
     /// What an earlier collector told, while that is being asked for.
     inquiries: FuturesUnordered<BoxFuture<'static, Vec<ObjectState>>>,
     has_inquired: bool,
+    /// The last tick that anyone published, while that is being asked for after the lease was gained.
+    last_ticks: FuturesUnordered<BoxFuture<'static, (Timestamp, Option<i64>)>>,
     /// Failures to publish in a row, and when to try again.
     failures: u32,
     paused_until: Option<Instant>,
@@ -109,6 +111,7 @@ impl Collector {
             flights: FuturesUnordered::new(),
             inquiries: FuturesUnordered::new(),
             has_inquired: false,
+            last_ticks: FuturesUnordered::new(),
             failures: 0,
             paused_until: None,
             is_synced: false,
@@ -132,6 +135,7 @@ impl Collector {
                 () = shutdown.wait() => break,
                 Some(landed) = self.flights.next(), if !self.flights.is_empty() => self.landed(landed),
                 Some(states) = self.inquiries.next(), if !self.inquiries.is_empty() => self.end_left_behind(states),
+                Some((gained, last)) = self.last_ticks.next(), if !self.last_ticks.is_empty() => self.resume(gained, last),
                 count = readings.recv_many(&mut taken, READINGS) => {
                     if count == 0 {
                         break;

@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use runtime::bus::{self, Bus};
 use schemas::{
     object::ObjectState,
+    sample::{NODE_SUBJECT, TICK},
     subject::{Stream, decode},
 };
 use tokio::time::sleep;
@@ -43,6 +44,18 @@ pub(crate) async fn left_behind(bus: Bus, known: HashSet<String>) -> Vec<ObjectS
                 tracing::warn!(error = runtime::chain(&error), "earlier states not read");
                 sleep(PAUSE).await;
             }
+        }
+    }
+}
+
+/// The tick of the last scrape in the stream, whoever published it; none when there is none or it is not to be had.
+pub(crate) async fn last_tick(bus: Bus) -> Option<i64> {
+    let subject = bus.subjects.samples(NODE_SUBJECT);
+    match bus.last(Stream::Samples, &subject).await {
+        Ok(message) => message?.headers.get(TICK)?.as_str().parse().ok(),
+        Err(error) => {
+            tracing::warn!(error = runtime::chain(&error), "last scrape not read");
+            None
         }
     }
 }

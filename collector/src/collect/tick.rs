@@ -132,6 +132,9 @@ impl Collector {
             self.outbox.stand_by(now - OVERLAP);
         }
         if holds && !self.was_holding {
+            let last = predecessor::last_tick(self.parts.bus.clone());
+            self.last_ticks
+                .push(Box::pin(async move { (now, last.await) }));
             // A predecessor may have ended before it told the newest states.
             for key in self.inventory.published().cloned().collect::<Vec<_>>() {
                 self.outbox.changed(key);
@@ -154,6 +157,14 @@ impl Collector {
         }
         self.was_holding = holds;
         self.parts.telemetry.holds_lease.set(i64::from(holds));
+    }
+
+    /// Counts the scrapes that nobody took before the lease was gained.
+    pub(super) fn resume(&mut self, gained: Timestamp, last_ms: Option<i64>) {
+        let interval_ms = self.interval_ms();
+        let reached = scrape::tick_at(gained, interval_ms).as_millisecond();
+        let missed = last_ms.map_or(0, |last| (reached - last) / interval_ms);
+        self.skipped("NoLease", u64::try_from(missed).unwrap_or(0));
     }
 
     /// Tells objects anew, spread over the time that is configured for all of them.
