@@ -13,10 +13,7 @@ use kube::{
     runtime::{controller::Action as Requeue, reflector::Store},
 };
 use runtime::{chain, clock, config::CommonArgs, lease::Lease};
-use schemas::{
-    action::{HealingAction, HealingActionStatus, Phase},
-    condition::{self, action::SUCCEEDED},
-};
+use schemas::action::{HealingAction, HealingActionStatus, Phase};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -76,7 +73,7 @@ impl Error {
 
 /// What all passes share.
 pub struct Driver {
-    /// The API server.
+    /// The API server; a client that sends each request once.
     pub client: Client,
     /// Reads.
     pub gatherer: Gatherer,
@@ -344,7 +341,7 @@ impl Driver {
         if status.phase.is_final() {
             return Ok(Requeue::await_change());
         }
-        let until = transition.until.unwrap_or(now);
+        let until = next_look(snapshot, transition.until.unwrap_or(now), now);
         Ok(Requeue::requeue(wait(until, clock::now())))
     }
 }
@@ -378,13 +375,29 @@ fn is_over(action: &HealingAction) -> bool {
     status.is_some_and(|status| status.phase.is_final())
 }
 
-/// How long an action that was held back need not be looked at, unless its spec
-/// was changed since: an approval is to be seen at once.
+/// How long a refused call need not be tried again; a restart does not shorten
+/// it. An action that has not begun is judged whenever its turn comes, because
+/// an approval, or a trigger that resolved, is to be seen.
 fn rest(action: &HealingAction, now: Timestamp) -> Option<Duration> {
     let status = action.status.as_ref()?;
     let until = status.next_attempt_at.filter(|until| now < *until)?;
-    let seen = condition::get(&status.conditions, SUCCEEDED)?.observed_generation;
-    (seen == action.metadata.generation).then(|| wait(until, now))
+    (status.phase == Phase::InProgress).then(|| wait(until, now))
+}
+
+/// When to look again at an action that waits. The longer it has waited, the
+/// less often: a tenth of its age keeps a thousand actions that a budget holds
+/// back from asking the API server all the time, and delays none by more than that.
+fn next_look(snapshot: &Snapshot, until: Timestamp, now: Timestamp) -> Timestamp {
+    let is_waiting = matches!(
+        snapshot.action.status.phase,
+        Phase::Pending | Phase::AwaitingApproval
+    );
+    let age = snapshot.action.created_at.map(|at| now.duration_since(at));
+    let pause = age
+        .filter(|_| is_waiting && until > now)
+        .unwrap_or_default()
+        / 10;
+    until.max(now.saturating_add(pause).unwrap_or(Timestamp::MAX))
 }
 
 /// The time from `now` to `until`, at most a minute: a kill switch, or a policy
@@ -393,4 +406,25 @@ fn wait(until: Timestamp, now: Timestamp) -> Duration {
     let left = until.duration_since(now).max(jiff::SignedDuration::ZERO);
     let left = Duration::try_from(left).unwrap_or_default();
     left.min(Duration::from_mins(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, snapshot};
+    use jiff::SignedDuration;
+
+    #[test]
+    fn what_has_waited_long_is_looked_at_less_often_but_within_a_minute() {
+        let mut snapshot = snapshot();
+        let soon = NOW + SignedDuration::from_secs(5);
+        let seconds =
+            |snapshot: &Snapshot, until| wait(next_look(snapshot, until, NOW), NOW).as_secs();
+        assert_eq!(seconds(&snapshot, soon), 5);
+        snapshot.action.created_at = Some(NOW - SignedDuration::from_mins(5));
+        assert_eq!(seconds(&snapshot, soon), 30);
+        snapshot.action.created_at = Some(NOW - SignedDuration::from_hours(5));
+        assert_eq!(seconds(&snapshot, soon), 60);
+        assert_eq!(seconds(&snapshot, NOW), 0);
+    }
 }

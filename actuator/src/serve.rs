@@ -67,17 +67,19 @@ pub async fn serve(
     let watch = health.gate("healing actions");
     let gates = (health.gate("lease"), health.gate("bus"));
     let api = healing_actions(&client).await?;
+    // Whatever client this process shares, what is written to targets is sent once.
+    let writer = runtime::kube::client_without_retries(&common.kube, "actuator").await?;
     let limits = limits(&common, &options);
-    let (actions, writer) = reflector::store();
+    let (actions, store) = reflector::store();
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
-        .reflect(writer)
+        .reflect(store)
         .applied_objects()
         .predicate_filter(predicates::generation, PredicateConfig::default());
     let driver = Arc::new(Driver {
-        gatherer: Gatherer::new(client.clone(), bus.clone(), limits),
-        records: Records::new(client.clone(), bus.clone(), telemetry.clone()),
-        client,
+        gatherer: Gatherer::new(client, bus.clone(), limits),
+        records: Records::new(writer.clone(), bus.clone(), telemetry.clone()),
+        client: writer,
         telemetry: telemetry.clone(),
         lease: lease.clone(),
         common,

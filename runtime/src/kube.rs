@@ -41,6 +41,27 @@ pub enum Error {
 /// # Errors
 /// When there is no usable configuration. The cluster itself is not asked.
 pub async fn client(args: &KubeArgs, user_agent: &str) -> Result<Client, Error> {
+    build(config(args, user_agent).await?)
+}
+
+/// As [`client`], but each request is sent once. The client's own retries (429,
+/// 503, 504) repeat writes, too: an eviction that a disruption budget refuses
+/// would be asked for again and again, and a write whose answer was lost would
+/// be made twice. Whoever writes decides for itself.
+///
+/// # Errors
+/// When there is no usable configuration. The cluster itself is not asked.
+pub async fn client_without_retries(args: &KubeArgs, user_agent: &str) -> Result<Client, Error> {
+    let mut config = config(args, user_agent).await?;
+    config.default_retry = false;
+    build(config)
+}
+
+fn build(config: Config) -> Result<Client, Error> {
+    Client::try_from(config).map_err(|source| Error::Client(Box::new(source)))
+}
+
+async fn config(args: &KubeArgs, user_agent: &str) -> Result<Config, Error> {
     let KubeArgs { kubeconfig } = args;
     let mut config = match kubeconfig {
         Some(path) => {
@@ -59,5 +80,5 @@ pub async fn client(args: &KubeArgs, user_agent: &str) -> Result<Client, Error> 
     if let Ok(value) = agent.parse::<axum::http::HeaderValue>() {
         config.headers.push((axum::http::header::USER_AGENT, value));
     }
-    Client::try_from(config).map_err(|source| Error::Client(Box::new(source)))
+    Ok(config)
 }
