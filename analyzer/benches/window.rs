@@ -11,7 +11,10 @@
 //! window (10 minutes of 15 s). Each memory figure is taken in a process of its
 //! own, since an allocator does not give back what it once had.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark whose input is not sound has nothing to measure"
+)]
 
 use std::{collections::HashMap, collections::VecDeque, hint::black_box, process::Command};
 
@@ -234,7 +237,7 @@ fn measure(criterion: &mut Criterion) {
             .measurement_time(SignedDuration::from_secs(8).unsigned_abs())
             .throughput(Throughput::Elements(rows));
         group.bench_function(BenchmarkId::new("ticks", pods), |bencher| {
-            bencher.iter(|| ask(&window, &queries))
+            bencher.iter(|| ask(&window, &queries));
         });
         group.bench_function(BenchmarkId::new("frames", pods), |bencher| {
             bencher.iter(|| frames.ask().expect("the questions are sound"));
@@ -298,11 +301,10 @@ criterion_group!(benches, memory, measure);
 
 fn main() {
     let asked = std::env::var(MEMORY).ok();
-    match asked.as_deref().and_then(|asked| asked.split_once(' ')) {
-        Some((shape, pods)) => print_memory(shape, pods.parse().unwrap_or(1_000)),
-        None => {
-            benches();
-            Criterion::default().configure_from_args().final_summary();
-        }
+    if let Some((shape, pods)) = asked.as_deref().and_then(|asked| asked.split_once(' ')) {
+        print_memory(shape, pods.parse().unwrap_or(1_000));
+    } else {
+        benches();
+        Criterion::default().configure_from_args().final_summary();
     }
 }

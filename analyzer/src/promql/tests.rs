@@ -517,6 +517,23 @@ fn what_is_not_supported_is_named_with_what_to_write() {
 }
 
 #[test]
+fn every_example_of_the_documentation_is_answered() {
+    let document = include_str!("../../../docs/metrics-and-queries.md");
+    let examples = document
+        .split("```text\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let window = window(&[(0, vec![row("web", "app")]), (15, vec![row("web", "app")])]);
+    let mut seen = 0;
+    for line in examples.unwrap().lines() {
+        let text = line.split("   ").next().unwrap();
+        evaluate(&Query::parse(text).unwrap(), &window, at(15)).unwrap();
+        seen += 1;
+    }
+    assert_eq!(seen, 7);
+}
+
+#[test]
 fn a_query_says_how_far_it_looks_back() {
     let span = |text: &str| Query::parse(text).unwrap().span();
     assert_eq!(span("memory_usage_percent"), SignedDuration::ZERO);

@@ -82,6 +82,7 @@ impl Tick {
         keys: &mut Keys<'_>,
     ) -> usize {
         self.shards.push(shard);
+        self.reserve(batch.rows);
         let mut containers = HashSet::with_capacity(batch.rows);
         let mut pods = HashSet::new();
         let before = self.rows();
@@ -104,7 +105,20 @@ impl Tick {
                 self.pods_ready.push(answer(&batch.pod_ready, row));
             }
         }
+        self.pods.shrink_to_fit();
+        self.pods_ready.shrink_to_fit();
         self.rows() - before
+    }
+
+    /// Makes room for exactly a shard's rows: growing by doubling would hold up to twice what is needed.
+    fn reserve(&mut self, rows: usize) {
+        self.ids.reserve_exact(rows);
+        self.cpu.reserve_exact(rows);
+        self.memory.reserve_exact(rows);
+        self.behind.reserve_exact(rows);
+        self.specs.reserve_exact(rows);
+        self.restarts.reserve_exact(rows);
+        self.ready.reserve_exact(rows);
     }
 
     /// Renumbers the limits and requests; the numbers in use are given to `renumber`.
