@@ -1,5 +1,7 @@
 //! Logs for people and machines, and the registry of metrics.
 
+use std::io::IsTerminal as _;
+
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -63,7 +65,12 @@ pub fn init(args: &LogArgs) -> Result<(), Error> {
         filter: log_filter.clone(),
         source,
     })?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // Colours are for terminals, and for people who did not ask for none (no-color.org).
+    let colours = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours);
     let registry = tracing_subscriber::registry().with(filter);
     match log_format {
         LogFormat::Human => registry.with(lines.with_target(false)).try_init(),

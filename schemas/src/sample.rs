@@ -27,7 +27,7 @@ pub const TICK: &str = "Kubeskippy-Tick";
 pub const SHARD: &str = "Kubeskippy-Shard";
 /// Header: the [`Cut`].
 pub const CUT: &str = "Kubeskippy-Cut";
-/// Header: scrapes that were lost before this one because the bus was away, a count.
+/// Header: scrapes that were lost before this one, a count: the bus was away, the watches were stale, or nobody held the lease.
 pub const GAP: &str = "Kubeskippy-Gap";
 /// Header: milliseconds between two scrapes, as configured.
 pub const INTERVAL: &str = "Kubeskippy-Interval";

@@ -121,7 +121,12 @@ const CONTRADICTIONS: &[(&str, &str, &str, &str)] = &[
         "safetyRules: {healthCheckTimeout: soon}",
         "healthCheckTimeout",
     ),
-    (METRIC, RESTART, "mood: bad", "unknown field \"spec.mood\""),
+    (
+        METRIC,
+        RESTART,
+        "mood: bad",
+        ".spec.mood: field not declared",
+    ),
     (METRIC, "", "", "mode: monitor"),
     (
         METRIC,

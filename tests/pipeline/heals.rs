@@ -51,7 +51,7 @@ async fn a_leak_is_healed_and_verified(shared: &Shared) {
         .label("issue", "memory-leak")
         .memory_limit("512Mi")
         .memory("100Mi")
-        .leak_per_second("20Mi")
+        .leak_per_second("6Mi")
         .leak_max("450Mi");
     stack.namespace.create_workload(&leaky);
     let before = stack.ready_pods("issue=memory-leak", 1).await;

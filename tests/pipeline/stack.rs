@@ -112,6 +112,36 @@ fn install(control_plane: &ControlPlane) {
     });
 }
 
+/// What lets the programs of the instance `name` hold leases of their own, as operations.md describes.
+fn instance_leases(name: &str) -> String {
+    let subjects: String = Part::ALL
+        .iter()
+        .map(|part| {
+            let account = part.account();
+            format!("- {{kind: ServiceAccount, name: {account}, namespace: {SYSTEM}}}\n")
+        })
+        .collect::<Vec<_>>()
+        .concat();
+    format!(
+        "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: instance-{name}, namespace: {SYSTEM}}}
+rules:
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [kubeskippy-collector-{name}, kubeskippy-analyzer-{name}, kubeskippy-actuator-{name}]
+  verbs: [get, update]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: instance-{name}, namespace: {SYSTEM}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: instance-{name}}}
+subjects:
+{subjects}"
+    )
+}
+
 /// The repository's root.
 pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -130,9 +160,11 @@ impl<'a> Stack<'a> {
     pub(crate) async fn on_bus(shared: &'a Shared, name: &str, nats_url: String) -> Self {
         let control_plane = shared.control_plane();
         install(control_plane);
+        let namespace = control_plane.test_namespace(name);
+        control_plane.apply(&instance_leases(namespace.name()));
         Self {
             shared,
-            namespace: control_plane.test_namespace(name),
+            namespace,
             cluster: cluster_name(name),
             nats_url,
             parts: BTreeMap::new(),
@@ -182,7 +214,7 @@ impl<'a> Stack<'a> {
             &address,
         ];
         if part == Part::Collector {
-            arguments.extend(["--interval", "1s"]);
+            arguments.extend(["--interval", "1"]);
         }
         arguments.extend(more);
         let program = Program::spawn("kubeskippy", &arguments, &[("KUBESKIPPY_LOG", "info")]);
