@@ -24,6 +24,7 @@ mod binary;
 mod check;
 mod error;
 mod functions;
+mod keys;
 mod metric;
 mod plan;
 mod range;

@@ -14,6 +14,7 @@ use promql_parser::{
 
 use super::{
     error::Error,
+    keys::{checked_keys_by, keys_by, keys_without},
     metric,
     plan::{
         Aggregate, AggregateFunction, Binary, Call, Keys, Operator, Over, Plan, RECORDED_WINDOW,
@@ -323,27 +324,6 @@ fn aggregate(
 )]
 fn whole(number: f64) -> u32 {
     number as u32
-}
-
-/// The labels by name; a pod's UID goes with its name.
-fn keys_by<T: AsRef<str>>(labels: &[T]) -> Keys {
-    let named = |name: &str| labels.iter().any(|label| label.as_ref() == name);
-    let kept = |name: &&&str| named(name) || (**name == "pod_uid" && named("pod"));
-    Keys(LABELS.iter().filter(kept).copied().collect())
-}
-
-fn checked_keys_by(labels: &[String]) -> Result<Keys, Error> {
-    for label in labels {
-        metric::label(label)?;
-    }
-    Ok(keys_by(labels))
-}
-
-/// All labels but these. A label that no series has is left out of all of them anyhow.
-fn keys_without(labels: &[String]) -> Keys {
-    let named = |name: &str| labels.iter().any(|label| label == name);
-    let kept = |name: &&&str| !(named(name) || (**name == "pod_uid" && named("pod")));
-    Keys(LABELS.iter().filter(kept).copied().collect())
 }
 
 fn binary(expr: &BinaryExpr, inner: impl Fn(&Expr) -> Result<Plan, Error>) -> Result<Plan, Error> {
