@@ -1,0 +1,91 @@
+//! What is seen of the targets of open actions, for the actuator to verify by.
+//!
+//! Pure: no IO, no clock.
+
+use std::collections::BTreeMap;
+
+use schemas::{
+    action::HealingAction,
+    object::ObjectState,
+    observation::{Observation, Reading},
+};
+
+use super::Output;
+use crate::{
+    accepted::Accepted,
+    actions::{self, Actions},
+    inventory::{self, Inventory},
+    measure::Measurements,
+};
+
+/// The observations of every open action that a trigger led to.
+pub(super) fn observe(
+    accepted: &Accepted,
+    measurements: &Measurements<'_>,
+    inventory: &Inventory,
+    known: &Actions,
+) -> Vec<Output> {
+    let watched = measurements.watched();
+    let open = known
+        .of_policy(&accepted.namespace, &accepted.name)
+        .filter(|action| actions::is_open(action))
+        .filter(|action| {
+            let trigger = action.spec.trigger.as_ref();
+            trigger.is_some_and(|trigger| trigger.name == watched.name)
+        });
+    let observed = open.map(|action| {
+        let readings = relatives(action, inventory)
+            .into_values()
+            .map(|state| reading(state, measurements))
+            .collect();
+        let observation = Observation {
+            policy_uid: accepted.uid.clone(),
+            trigger: watched.name.clone(),
+            evaluated_at: measurements.at(),
+            operator: watched.operator,
+            threshold: watched.threshold,
+            readings,
+        };
+        Output::Observe(actions::name_of(action), Box::new(observation))
+    });
+    observed.collect()
+}
+
+fn reading(state: &ObjectState, measurements: &Measurements<'_>) -> Reading {
+    let value = measurements.of(state).ok();
+    Reading {
+        target: state.target.clone(),
+        created_at: state.created_at,
+        breaching: value
+            .as_ref()
+            .is_some_and(|measured| measurements.breaches(measured)),
+        sampled_at: value.as_ref().map(|measured| measured.sampled_at),
+        value: value.map(|measured| measured.value),
+        ready: inventory::is_ready(state),
+    }
+}
+
+/// The offender, the target, and every pod under the same top-most owner, by UID.
+fn relatives<'a>(
+    action: &HealingAction,
+    inventory: &'a Inventory,
+) -> BTreeMap<&'a str, &'a ObjectState> {
+    let status = actions::status(action);
+    let target_uid = action.spec.target_resource.uid.clone();
+    let target_uid = target_uid.or(status.target_uid);
+    let named = [actions::offender_uid(action), target_uid.as_deref()];
+    let named: Vec<&ObjectState> = named
+        .into_iter()
+        .flatten()
+        .filter_map(|uid| inventory.get(uid))
+        .filter(|state| state.target.kind != "Node")
+        .collect();
+    let mut owners: Vec<String> = named.iter().map(|state| state.top_owner().uid).collect();
+    owners.extend(status.owner_uid);
+    owners.extend(target_uid);
+    let siblings = owners.iter().flat_map(|owner| inventory.pods_of(owner));
+    siblings
+        .chain(named.iter().copied())
+        .map(|state| (state.target.uid.as_str(), state))
+        .collect()
+}

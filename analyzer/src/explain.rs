@@ -1,0 +1,207 @@
+//! What was seen, in words and numbers: readings, messages, and the plain policy's diagnosis.
+//!
+//! Everything here is read off the stream: a value, a threshold, instants,
+//! limits. Text that somebody wrote into the cluster is not quoted.
+//!
+//! Pure: no IO, no clock.
+
+use jiff::SignedDuration;
+use schemas::{
+    action::{Diagnosis, Evidence, TriggerReading},
+    duration::Duration,
+    object::ObjectState,
+    target::Target,
+};
+
+use crate::{
+    accepted::{Source, Watched},
+    measure::Measured,
+    recommend::Offence,
+};
+
+/// A value against its threshold, as people read it: `86.2 > 85`.
+pub fn compared(watched: &Watched, value: Option<f64>) -> String {
+    let Some(value) = value else {
+        return "no data".to_owned();
+    };
+    match &watched.source {
+        Source::Condition { kind, status } => {
+            let is = if value >= 1.0 { "is" } else { "is not" };
+            format!("{kind} {is} {}", status.as_str())
+        }
+        Source::Metric { .. } | Source::Events { .. } => {
+            let holds = watched.operator.breaches(value, watched.threshold);
+            let not = if holds { "" } else { "not " };
+            let (mut shown, threshold) = (number(value), number(watched.threshold));
+            let differs = (value - watched.threshold).abs() > 0.0;
+            if shown == threshold && differs {
+                shown = format!("{value:.4}");
+            }
+            format!("{shown} {not}{} {threshold}", watched.operator)
+        }
+    }
+}
+
+/// A number with as many decimals as its size deserves.
+fn number(value: f64) -> String {
+    let text = match value.abs() {
+        size if size >= 1000.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
+    };
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// Which object a value is about: `web-x2/app`.
+pub fn speaker(offender: &ObjectState, measured: Option<&Measured>) -> String {
+    let name = &offender.target.name;
+    let pod = measured.and_then(|measured| measured.pod.as_ref());
+    let container = measured.and_then(|measured| measured.container.as_ref());
+    let of = pod.map_or_else(|| name.clone(), |pod| format!("{name} ({pod})"));
+    container.map_or_else(|| of.clone(), |container| format!("{of}/{container}"))
+}
+
+/// The reading that a HealingAction carries.
+pub fn reading(offence: &Offence<'_>, target: &Target) -> TriggerReading {
+    let Offence {
+        policy: _,
+        watched,
+        offender,
+        episode,
+        measured,
+    } = offence;
+    let offender = &offender.target;
+    let other = (offender.uid != target.uid).then_some(offender);
+    TriggerReading {
+        name: watched.name.clone(),
+        severity: watched.severity,
+        reading: compared(watched, Some(measured.value)),
+        value: Some(measured.value),
+        threshold: Some(watched.threshold),
+        operator: Some(watched.operator),
+        offender_kind: other.map(|offender| offender.kind.clone()),
+        offender_name: other.map(|offender| offender.name.clone()),
+        offender_uid: other.map(|offender| offender.uid.clone()),
+        since: episode.since,
+        fired_at: episode.fired_at.unwrap_or(episode.seen_at),
+    }
+}
+
+/// What the plain policy knows of the cause: its own trigger, with the numbers.
+pub fn diagnosis(offence: &Offence<'_>) -> Diagnosis {
+    let Offence {
+        policy: _,
+        watched,
+        offender,
+        episode,
+        measured,
+    } = offence;
+    let provenance = match watched.source {
+        Source::Metric { .. } => "metric",
+        Source::Events { .. } | Source::Condition { .. } => "control-plane",
+    };
+    let subject = watched.subject();
+    let compared = compared(watched, Some(measured.value));
+    let value = match watched.source {
+        Source::Metric { .. } | Source::Events { .. } => {
+            let speaker = speaker(offender, Some(measured));
+            format!(
+                "{subject} of {speaker}: {compared}, sampled at {}",
+                measured.sampled_at
+            )
+        }
+        Source::Condition { .. } => {
+            format!("{}: {compared}", speaker(offender, Some(measured)))
+        }
+    };
+    let fired_at = episode.fired_at.unwrap_or(episode.seen_at);
+    let held = fired_at.duration_since(episode.since);
+    let since = format!(
+        "true since {}, fired at {fired_at} after {} (asked for: {})",
+        episode.since,
+        span(held),
+        span(watched.hold)
+    );
+    let mut statements = vec![(provenance, value), ("metric", since)];
+    statements.extend(container_facts(offender, measured).map(|fact| ("control-plane", fact)));
+    let evidence = (1..)
+        .zip(statements)
+        .map(|(number, (provenance, statement))| Evidence {
+            id: format!("E{number}"),
+            provenance: provenance.to_owned(),
+            statement: cut(statement, 512),
+        });
+    Diagnosis {
+        cause: cut(
+            format!("trigger {}: {subject}, {compared}", watched.name),
+            256,
+        ),
+        explanation: None,
+        confidence: None,
+        source: "policy".to_owned(),
+        evidence: evidence.collect(),
+        alternatives: Vec::new(),
+        tainted: false,
+    }
+}
+
+/// Limits, restarts and the last end of the container that speaks.
+fn container_facts(offender: &ObjectState, measured: &Measured) -> Option<String> {
+    let pod = offender.pod.as_ref()?;
+    let name = measured.container.as_ref()?;
+    let container = pod.containers.iter().find(|one| one.name == *name)?;
+    let limit = |value: Option<f64>, unit: &str| {
+        value.map_or_else(|| "none".to_owned(), |value| format!("{value} {unit}"))
+    };
+    let mut fact = format!(
+        "container {name}: memory limit {}, cpu limit {}, restarts {}",
+        limit(container.resources.memory_limit_bytes, "bytes"),
+        limit(container.resources.cpu_limit_cores, "cores"),
+        container.restarts
+    );
+    if let Some(last) = &container.last_termination {
+        fact.push_str(&format!(
+            ", last ended with {} (exit code {})",
+            last.reason, last.exit_code
+        ));
+    }
+    Some(fact)
+}
+
+fn span(span: SignedDuration) -> String {
+    let seconds = u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+    Duration::from_secs(seconds).to_string()
+}
+
+/// A text of at most `most` characters.
+fn cut(text: String, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text;
+    }
+    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_short_as_they_can_be() {
+        let shown = [86.2, 85.0, 0.5, 12.0, 1_234_567.8, 99.96, -3.25].map(number);
+        assert_eq!(
+            shown,
+            ["86.2", "85", "0.5", "12", "1234568", "100", "-3.25"]
+        );
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut("äöü".to_owned(), 2), "ä…");
+        assert_eq!(cut("äöü".to_owned(), 3), "äöü");
+    }
+}

@@ -1,0 +1,363 @@
+//! What to do about a trigger that fired: which rung of the policy's ladder, on which object.
+//!
+//! In: the firing trigger, its policy, and the HealingActions that exist. Out:
+//! one HealingAction to create, or why none is. An episode leads to at most
+//! one action per rung, and the name of an action is a function of the
+//! episode, so two analyzers or a replay create one object.
+//!
+//! Pure: no IO, no clock.
+
+use jiff::{SignedDuration, Timestamp};
+use schemas::{
+    action::{self, HealingAction, HealingActionSpec, Phase, TargetResource},
+    object::ObjectState,
+    policy::{Action, Mode, Remedy},
+    target::Target,
+};
+
+use crate::{
+    accepted::{Accepted, Watched},
+    actions::{self, ActionName, Actions},
+    explain,
+    inventory::Inventory,
+    measure::Measured,
+    told::Proposals,
+    trigger::Episode,
+};
+
+/// A trigger that fired on an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Offence<'a> {
+    /// The policy.
+    pub policy: &'a Accepted,
+    /// Its trigger.
+    pub watched: &'a Watched,
+    /// The object it fired on.
+    pub offender: &'a ObjectState,
+    /// Since when.
+    pub episode: Episode,
+    /// The value seen last.
+    pub measured: &'a Measured,
+}
+
+/// What deciding takes into account, beside the offence.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// What exists.
+    pub inventory: &'a Inventory,
+    /// The HealingActions that exist.
+    pub actions: &'a Actions,
+    /// What was proposed under the policy before.
+    pub proposals: Option<&'a Proposals>,
+    /// The most HealingActions of one policy that may be open.
+    pub most_open: usize,
+    /// Event time of the decision.
+    pub at: Timestamp,
+}
+
+/// A HealingAction to create.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recommendation {
+    /// Namespace and name of the object.
+    pub name: ActionName,
+    /// What to do, to what, why.
+    pub spec: HealingActionSpec,
+}
+
+/// Why no action follows a trigger that fired.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Held {
+    /// The policy only watches.
+    #[error("the policy only watches (mode: monitor)")]
+    Monitor,
+    /// No action of the policy is for this trigger.
+    #[error("no action of the policy answers this trigger")]
+    NoAction,
+    /// The action of this episode is still open.
+    #[error("{action} is {phase}")]
+    Open {
+        /// Name of the HealingAction.
+        action: String,
+        /// Where it is in its life.
+        phase: Phase,
+    },
+    /// The action of this episode was refused.
+    #[error("{action} was {phase}: {reason}")]
+    Refused {
+        /// Name of the HealingAction.
+        action: String,
+        /// Denied or Cancelled.
+        phase: Phase,
+        /// Its reason.
+        reason: String,
+    },
+    /// The action of this episode ended well, and the trigger has not resolved yet.
+    #[error("{action} succeeded; the trigger has yet to resolve")]
+    Succeeded {
+        /// Name of the HealingAction.
+        action: String,
+    },
+    /// The action of this episode was deleted.
+    #[error("{action} was deleted")]
+    Deleted {
+        /// Name of the HealingAction.
+        action: String,
+    },
+    /// No rung is left.
+    #[error("every action was tried")]
+    EveryActionTried,
+    /// The target rests after an action.
+    #[error("cooldown until {until}")]
+    Cooldown {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Another action is under way on the target.
+    #[error("{action} is under way on the same target")]
+    TargetBusy {
+        /// Name of that HealingAction.
+        action: String,
+    },
+    /// Too many actions of the policy are open.
+    #[error("the policy already has {open} open actions")]
+    TooManyOpen {
+        /// How many.
+        open: usize,
+    },
+    /// The action is about a workload and the pod belongs to none.
+    #[error("the pod has no owner to {remedy}")]
+    NoOwner {
+        /// What was to be done.
+        remedy: &'static str,
+    },
+    /// The action is about a node and the object runs on none.
+    #[error("the target runs on no known node")]
+    NoNode,
+}
+
+/// What to do about an offence.
+///
+/// # Errors
+/// Why nothing is to be done, now or at all.
+pub fn recommend(
+    offence: &Offence<'_>,
+    around: &Circumstances<'_>,
+) -> Result<Recommendation, Held> {
+    let policy = offence.policy;
+    if policy.mode == Mode::Monitor {
+        return Err(Held::Monitor);
+    }
+    let (rung, chosen) = next_rung(offence, around)?;
+    let target = target_of(chosen.kind, offence.offender, around.inventory)?;
+    let name = name_of(offence, rung);
+    if let Some(until) = resting_until(offence, &target, around) {
+        return Err(Held::Cooldown { until });
+    }
+    if let Some(action) = around.actions.open_on(&target.uid, &name) {
+        return Err(Held::TargetBusy { action });
+    }
+    let open = around.actions.open(&policy.namespace, &policy.name);
+    if open >= around.most_open && !around.actions.is_in_flight(&name) {
+        return Err(Held::TooManyOpen { open });
+    }
+    let spec = HealingActionSpec {
+        policy_name: policy.name.clone(),
+        target_resource: TargetResource {
+            api_version: Some(target.api_version.clone()).filter(|text| !text.is_empty()),
+            kind: target.kind.clone(),
+            namespace: Some(target.namespace.clone()).filter(|text| !text.is_empty()),
+            name: target.name.clone(),
+            uid: Some(target.uid.clone()),
+        },
+        action: chosen.clone(),
+        trigger: Some(explain::reading(offence, &target)),
+        diagnosis: Some(explain::diagnosis(offence)),
+        dry_run: policy.mode == Mode::Dryrun,
+        approval: None,
+    };
+    Ok(Recommendation { name, spec })
+}
+
+/// The name of the action that is rung number `rung` of the episode's ladder.
+fn name_of(offence: &Offence<'_>, rung: usize) -> ActionName {
+    let starts_at = offence.episode.since.as_millisecond();
+    let episode = match rung {
+        0 => starts_at.to_string(),
+        _ => format!("{starts_at}/{rung}"),
+    };
+    let policy = offence.policy;
+    let name = action::name(
+        &policy.name,
+        &policy.uid,
+        &offence.watched.name,
+        &offence.offender.target.uid,
+        &episode,
+    );
+    (policy.namespace.clone(), name)
+}
+
+/// The first rung that was not tried; each before it ended in failure.
+fn next_rung<'a>(
+    offence: &Offence<'a>,
+    around: &Circumstances<'_>,
+) -> Result<(usize, &'a Action), Held> {
+    let rungs: Vec<&Action> = offence.policy.rungs(&offence.watched.name).collect();
+    if rungs.is_empty() {
+        return Err(Held::NoAction);
+    }
+    let first = predecessor(offence, around).map_or(0, |before| rung_after(before, &rungs));
+    for (rung, chosen) in rungs.into_iter().enumerate().skip(first) {
+        let name = name_of(offence, rung);
+        match around.actions.get(&name) {
+            Some(existing) => goes_on_after(existing, &name)?,
+            None if was_deleted(&name, around) => return Err(Held::Deleted { action: name.1 }),
+            None => return Ok((rung, chosen)),
+        }
+    }
+    Err(Held::EveryActionTried)
+}
+
+/// Whether the ladder goes on after an action: only when it was verified as not having helped.
+fn goes_on_after(existing: &HealingAction, name: &ActionName) -> Result<(), Held> {
+    let action = name.1.clone();
+    let phase = actions::phase(existing);
+    match phase {
+        Phase::Failed | Phase::RolledBack => Ok(()),
+        Phase::Succeeded => Err(Held::Succeeded { action }),
+        Phase::Denied | Phase::Cancelled => Err(Held::Refused {
+            action,
+            phase,
+            reason: actions::status(existing).reason.unwrap_or_default(),
+        }),
+        Phase::Pending
+        | Phase::AwaitingApproval
+        | Phase::Approved
+        | Phase::InProgress
+        | Phase::Verifying => Err(Held::Open { action, phase }),
+    }
+}
+
+fn was_deleted(name: &ActionName, around: &Circumstances<'_>) -> bool {
+    let proposed = around
+        .proposals
+        .is_some_and(|proposals| proposals.names.contains(&name.1));
+    proposed && !around.actions.is_in_flight(name)
+}
+
+/// The action whose replacement the offender is: it came into being after the
+/// action began, under the same owner, and was in trouble before the action's
+/// target had rested. Without this a ladder would never be climbed on pods,
+/// each of which is a new one after every restart.
+fn predecessor<'a>(offence: &Offence<'a>, around: &Circumstances<'a>) -> Option<&'a HealingAction> {
+    let Offence {
+        policy,
+        watched,
+        offender,
+        episode,
+        measured: _,
+    } = offence;
+    let owner = offender.owners.last()?;
+    let created_at = offender.created_at?;
+    let is_before = |before: &&HealingAction| {
+        let status = actions::status(before);
+        let same_trigger = before
+            .spec
+            .trigger
+            .as_ref()
+            .is_some_and(|trigger| trigger.name == watched.name);
+        let same_owner = status.owner_uid.as_deref() == Some(owner.uid.as_str());
+        // Creation times of objects are whole seconds.
+        let replaced = status
+            .started_at
+            .is_some_and(|started| created_at.as_second() >= started.as_second());
+        let soon = actions::ended_at(before)
+            .is_some_and(|ended| episode.since.duration_since(ended) <= watched.cooldown);
+        let other = actions::offender_uid(before) != Some(offender.target.uid.as_str());
+        same_trigger && same_owner && replaced && soon && other && !before.spec.dry_run
+    };
+    around
+        .actions
+        .of_policy(&policy.namespace, &policy.name)
+        .filter(is_before)
+        .max_by_key(|action| actions::ended_at(action))
+}
+
+/// Where the ladder goes on for the replacement of an action's target.
+fn rung_after(before: &HealingAction, rungs: &[&Action]) -> usize {
+    let failed = matches!(actions::phase(before), Phase::Failed | Phase::RolledBack);
+    let tried = rungs
+        .iter()
+        .position(|rung| rung.name == before.spec.action.name);
+    match tried {
+        Some(tried) if failed => tried + 1,
+        Some(_) | None => 0,
+    }
+}
+
+/// Until when the target rests: the cooldown after the last action that
+/// touched it, the offender, or what the offender replaced.
+fn resting_until(
+    offence: &Offence<'_>,
+    target: &Target,
+    around: &Circumstances<'_>,
+) -> Option<Timestamp> {
+    let offender = offence.offender.target.uid.as_str();
+    let touched = around.actions.iter().filter(|action| {
+        !action.spec.dry_run
+            && actions::status(action).started_at.is_some()
+            && (actions::targets(action, &target.uid)
+                || actions::offender_uid(action) == Some(offender))
+    });
+    let ended = touched
+        .chain(predecessor(offence, around))
+        .filter_map(actions::ended_at)
+        .max()?;
+    let until = ended.checked_add(offence.watched.cooldown).ok()?;
+    (around.at.duration_since(until) < SignedDuration::ZERO).then_some(until)
+}
+
+/// The object that a remedy is applied to: the offender itself, its workload, or its node.
+fn target_of(
+    remedy: Remedy,
+    offender: &ObjectState,
+    inventory: &Inventory,
+) -> Result<Target, Held> {
+    match remedy {
+        Remedy::Restart | Remedy::Delete | Remedy::Resize | Remedy::Notify | Remedy::Custom => {
+            Ok(offender.target.clone())
+        }
+        Remedy::Scale | Remedy::Rollback | Remedy::Patch => workload_of(remedy, offender),
+        Remedy::Cordon => node_of(offender, inventory),
+    }
+}
+
+fn workload_of(remedy: Remedy, offender: &ObjectState) -> Result<Target, Held> {
+    if offender.pod.is_none() {
+        return Ok(offender.target.clone());
+    }
+    // A static pod is owned by its node, which is no workload.
+    let owner = offender.owners.last().filter(|owner| owner.kind != "Node");
+    let owner = owner.ok_or(Held::NoOwner {
+        remedy: remedy.as_str(),
+    })?;
+    Ok(Target {
+        api_version: owner.api_version.clone(),
+        kind: owner.kind.clone(),
+        namespace: offender.target.namespace.clone(),
+        name: owner.name.clone(),
+        uid: owner.uid.clone(),
+    })
+}
+
+fn node_of(offender: &ObjectState, inventory: &Inventory) -> Result<Target, Held> {
+    if offender.target.kind == "Node" {
+        return Ok(offender.target.clone());
+    }
+    let node = offender.pod.as_ref().map(|pod| pod.node.as_str());
+    node.and_then(|name| inventory.find("Node", "", name))
+        .map(|node| node.target.clone())
+        .ok_or(Held::NoNode)
+}
+
+#[cfg(test)]
+mod tests;
