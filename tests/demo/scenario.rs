@@ -121,7 +121,7 @@ impl Ground {
                     &[
                         ("started-at", &now),
                         ("leak-per-second", "10Mi"),
-                        ("leak-max", "461Mi"),
+                        ("leak-max", "442Mi"),
                     ],
                 )
                 .await?;
@@ -152,7 +152,7 @@ impl Ground {
         let pod = first_pod(cluster, "crashy").await?;
         if let Self::Own(_) = self {
             let exec = ["-n", NAMESPACE, "exec", &pod.name, "--"];
-            let corrupt = ["touch", "/state/corrupt"];
+            let corrupt = ["/bin/sh", "-c", ": > /state/corrupt"];
             cluster.kubectl(&[&exec[..], &corrupt[..]].concat()).await?;
         } else {
             annotate(

@@ -333,6 +333,12 @@ impl Scene {
     }
 }
 
+/// A value with a decimal where it has one.
+pub(crate) fn number(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
 /// Equal values once, with their number.
 fn counted(mut values: Vec<String>) -> String {
     values.sort();
@@ -348,8 +354,8 @@ fn counted(mut values: Vec<String>) -> String {
 /// A trigger's state in a line.
 fn said(trigger: &ActiveTrigger) -> String {
     let value = match (trigger.value, trigger.threshold) {
-        (Some(value), Some(threshold)) => format!(" at {value:.1}, threshold {threshold}"),
-        (Some(value), None) => format!(" at {value:.1}"),
+        (Some(value), Some(threshold)) => format!(" at {}, threshold {threshold}", number(value)),
+        (Some(value), None) => format!(" at {}", number(value)),
         (None, _) => String::new(),
     };
     let held = trigger

@@ -142,7 +142,7 @@ impl Story {
         }
         if let Some(seen) = &status.verification {
             self.after = Some(match seen.value {
-                Some(value) => format!("{value:.1}"),
+                Some(value) => crate::scene::number(value),
                 None => seen.outcome.clone(),
             });
         }
