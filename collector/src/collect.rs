@@ -94,7 +94,9 @@ impl Collector {
         let limits = Limits {
             in_flight: usize::from(options.in_flight),
             events: usize::try_from(options.buffer_events).unwrap_or(usize::MAX),
-            scrape_bytes: usize::from(options.buffer_megabytes) * 1024 * 1024,
+            scrape_bytes: usize::try_from(options.buffer_kilobytes)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(1024),
         };
         let events_missing = parts.events.clone();
         let usage_error = (options.usage == crate::config::UsageSource::Metrics)

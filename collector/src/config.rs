@@ -44,10 +44,10 @@ pub struct Options {
     #[arg(long, env = "KUBESKIPPY_IN_FLIGHT", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub in_flight: u16,
 
-    /// Megabytes of scrapes that are kept while NATS is away. The oldest are
+    /// Kilobytes of scrapes that are kept while NATS is away. The oldest are
     /// dropped first, counted, and told to the analyzer as a gap.
-    #[arg(long, env = "KUBESKIPPY_BUFFER_MEGABYTES", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub buffer_megabytes: u16,
+    #[arg(long, env = "KUBESKIPPY_BUFFER_KILOBYTES", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    pub buffer_kilobytes: u32,
 
     /// Kubernetes Events that are kept while NATS is away; the oldest are dropped first.
     #[arg(long, env = "KUBESKIPPY_BUFFER_EVENTS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -16,8 +16,12 @@ pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, ": {cause}");
+        // Some libraries repeat the cause in the text of the effect.
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            // Writing to a string cannot fail.
+            let _infallible = write!(text, ": {cause_text}");
+        }
         source = cause.source();
     }
     text
@@ -42,5 +46,7 @@ mod tests {
     fn every_cause_is_on_the_line() {
         let error = Outer(std::io::Error::other("refused"));
         assert_eq!(chain(&error), "failed to connect: refused");
+        let repeated = std::io::Error::other(std::io::Error::other("refused"));
+        assert_eq!(chain(&repeated), "refused");
     }
 }

@@ -63,6 +63,8 @@ impl Kubectl {
         let mut command = Command::new(&self.binary);
         command
             .env("KUBECONFIG", &self.kubeconfig)
+            // kubectl keeps what kinds a server has for hours, by its address; ports come back.
+            .env("KUBECACHEDIR", self.kubeconfig.with_extension("cache"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

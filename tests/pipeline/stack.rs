@@ -11,6 +11,7 @@ use async_nats::jetstream::{
 use futures::StreamExt as _;
 use harness::{
     ControlPlane, Program, Shared, TestNamespace, cluster_name, free_port, http_get, until,
+    until_blocking,
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -82,6 +83,7 @@ pub(crate) struct Stack<'a> {
     pub(crate) cluster: String,
     nats_url: String,
     parts: BTreeMap<Part, Running>,
+    collector_options: Vec<&'static str>,
     client: Client,
 }
 
@@ -109,6 +111,17 @@ fn install(control_plane: &ControlPlane) {
             "healingactions.kubeskippy.io",
             "--timeout=30s",
         ]);
+        // the short names come a moment after the kinds
+        until_blocking("the kinds of KubeSkippy", READY, || {
+            let found = control_plane
+                .kubectl()
+                .output(&["get", "hp,ha", "--all-namespaces"]);
+            if found.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&found.stderr).into_owned())
+            }
+        });
     });
 }
 
@@ -168,8 +181,14 @@ impl<'a> Stack<'a> {
             cluster: cluster_name(name),
             nats_url,
             parts: BTreeMap::new(),
+            collector_options: Vec::new(),
             client: control_plane.client().await,
         }
+    }
+
+    /// Gives the collector further options.
+    pub(crate) fn collect_with(&mut self, options: &[&'static str]) {
+        self.collector_options.extend(options);
     }
 
     /// Starts all three programs and waits until they are ready.
@@ -210,11 +229,15 @@ impl<'a> Stack<'a> {
             self.namespace.name(),
             "--lease-seconds",
             "4",
+            // what JetStream sets aside for each stream of each test
+            "--stream-megabytes",
+            "16",
             "--listen",
             &address,
         ];
         if part == Part::Collector {
             arguments.extend(["--interval", "1"]);
+            arguments.extend(&self.collector_options);
         }
         arguments.extend(more);
         let program = Program::spawn("kubeskippy", &arguments, &[("KUBESKIPPY_LOG", "info")]);

@@ -52,6 +52,7 @@ async fn a_bus_that_dies_and_returns(shared: &Shared) {
     let pods = stack.ready_pods("app=full", 1).await;
     let pod = pods.keys().next().expect("one pod");
     stack.namespace.apply(&memory_policy("duration: 15s"));
+    stack.collect_with(&["--buffer-kilobytes", "16"]);
     stack.start().await;
     stack
         .namespace
