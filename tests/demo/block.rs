@@ -5,7 +5,7 @@
 use schemas::action::Phase;
 
 use crate::fact::PodView;
-use crate::scene::{HIGH, Scene, verdicts};
+use crate::scene::{HIGH, Scene, number, verdicts};
 
 /// Cells of a memory bar.
 const CELLS: usize = 30;
@@ -28,9 +28,9 @@ pub(crate) fn lines(scene: &Scene, colours: bool) -> Vec<String> {
     lines.extend(pods.into_iter().map(|pod| self::pod(pod, &paint)));
     for trigger in scene.triggers.values() {
         let colour = if trigger.state == "FIRED" { "31" } else { "33" };
-        let value = trigger.value.unwrap_or_default();
+        let value = trigger.value.map(number).unwrap_or_default();
         lines.push(format!(
-            "{} {} on {}  {value:.1}  since {}",
+            "{} {} on {}  {value}  since {}",
             paint(colour, &format!("{:<11}", trigger.state)),
             trigger.trigger,
             trigger.name,

@@ -421,3 +421,94 @@ pub(crate) fn verdicts(status: &schemas::action::HealingActionStatus) -> String 
     }
     parts.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::stories;
+    use crate::story::Victim;
+
+    const AT: Duration = Duration::from_secs(1);
+
+    fn pod(name: &str, app: &str) -> Fact {
+        Fact::Pod(PodView {
+            uid: format!("{name}-uid"),
+            name: name.into(),
+            app: app.into(),
+            ready: true,
+            ..PodView::default()
+        })
+    }
+
+    fn policy(active: &serde_json::Value) -> Fact {
+        let policy = serde_json::json!({
+            "apiVersion": "kubeskippy.io/v1alpha1", "kind": "HealingPolicy",
+            "metadata": {"name": "memory-leak-healing"},
+            "spec": {"triggers": []},
+            "status": {"activeTriggers": active},
+        });
+        Fact::Policy(Box::new(serde_json::from_value(policy).unwrap()))
+    }
+
+    fn begun() -> Scene {
+        let mut scene = Scene::new(stories());
+        for (name, app) in [("leaky-1", "leaky"), ("steady-1", "steady")] {
+            scene.see(pod(name, app), AT);
+        }
+        let victim = Victim {
+            name: "leaky-1".into(),
+            uid: "leaky-1-uid".into(),
+        };
+        scene.see(
+            Fact::Begun {
+                app: "leaky",
+                victim,
+            },
+            AT,
+        );
+        scene
+    }
+
+    #[test]
+    fn a_victim_may_go_and_a_sibling_may_not() {
+        let mut scene = begun();
+        scene.see(Fact::PodGone("leaky-1-uid".into()), AT);
+        assert!(scene.lost_siblings().is_empty());
+        scene.see(Fact::PodGone("steady-1-uid".into()), AT);
+        assert_eq!(scene.lost_siblings(), ["steady-1"]);
+    }
+
+    #[test]
+    fn a_trigger_gets_a_line_per_change_of_state() {
+        let mut scene = begun();
+        let active = |state: &str| {
+            serde_json::json!([{
+                "trigger": "high-memory", "state": state, "kind": "Pod", "name": "leaky-1",
+                "uid": "leaky-1-uid", "value": 86.0, "threshold": 85.0,
+                "since": "2026-01-01T00:00:00Z",
+            }])
+        };
+        let mut texts = Vec::new();
+        for state in ["EVALUATING", "EVALUATING", "FIRED"] {
+            texts.extend(scene.see(policy(&active(state)), AT));
+        }
+        texts.extend(scene.see(policy(&serde_json::json!([])), AT));
+        let texts: Vec<_> = texts.into_iter().map(|line| line.text).collect();
+        assert_eq!(
+            texts,
+            [
+                "high-memory on leaky-1: EVALUATING at 86, threshold 85",
+                "high-memory on leaky-1: FIRED at 86, threshold 85",
+                "high-memory on leaky-1: resolved",
+            ]
+        );
+        let [leak, crash] = &scene.stories;
+        assert!(leak.marks.contains_key(&Stage::Fired) && crash.marks.is_empty());
+    }
+
+    #[test]
+    fn equal_values_are_counted() {
+        let values = ["19 %", "90 %", "19 %"].map(str::to_owned);
+        assert_eq!(counted(values.into()), "2 × 19 %, 90 %");
+    }
+}
