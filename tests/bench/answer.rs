@@ -14,7 +14,7 @@ use schemas::action::HealingAction;
 
 use crate::quantile::Sorted;
 use crate::table::Table;
-use crate::traffic::Scrape;
+use crate::traffic::Scrapes;
 
 /// The times of one action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) fn offender(action: &HealingAction) -> Option<String> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Instants {
     /// When each scrape was stored, by tick.
-    pub(crate) scrapes: BTreeMap<i64, Scrape>,
+    pub(crate) scrapes: Scrapes,
     /// When each pod was told to offend, by name.
     pub(crate) begun: BTreeMap<String, Timestamp>,
     /// When the API server received each action, by name, as its audit log says.
@@ -117,6 +117,7 @@ fn millis(time: Option<Duration>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::traffic::Scrape;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millisecond(millis).unwrap()

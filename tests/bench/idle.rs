@@ -31,7 +31,7 @@ pub(crate) async fn run(idle: &Idle) -> Result<String> {
     let parts = [
         now.table(&before, &title).to_string(),
         traffic::table(&stored, &state, elapsed).to_string(),
-        scrapes(&traffic::noted(&followed)),
+        scrapes(&followed.scrapes()),
         conditions(&bed, scene, &before, &now)?,
     ];
     Ok(parts.concat())

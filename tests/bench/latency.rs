@@ -1,7 +1,7 @@
 //! From the sample that shows a breach to the HealingAction that answers it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
 use schemas::action::HealingAction;
 use serde_json::json;
@@ -19,6 +20,7 @@ use crate::answer::{self, Answer, Instants};
 use crate::args::Latency;
 use crate::bed::{Bed, say};
 use crate::report::{breakdown, conditions, scrapes};
+use crate::task::Task;
 use crate::{exposition, load, traffic};
 
 /// What a change of usage may take to be answered, beyond two scrapes: the
@@ -26,7 +28,19 @@ use crate::{exposition, load, traffic};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// HealingActions by name, each with the instant at which the watch showed it first.
-type Seen = Arc<Mutex<BTreeMap<String, (Timestamp, HealingAction)>>>;
+type Seen = BTreeMap<String, (Timestamp, HealingAction)>;
+
+/// A watch of HealingActions, until this is dropped.
+struct Watch {
+    seen: Arc<Mutex<Seen>>,
+    _task: Task,
+}
+
+impl Watch {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        lock(&self.seen)
+    }
+}
 
 /// Measures, and answers with the report.
 pub(crate) async fn run(latency: &Latency) -> Result<String> {
@@ -34,21 +48,22 @@ pub(crate) async fn run(latency: &Latency) -> Result<String> {
     let bed = Bed::start(scene).await?;
     let bus = bed.bus().await;
     let followed = bus.follow().await?;
-    let seen = watch(bed.api()).await;
+    let watched = watch(bed.api()).await;
     let offenders = choose(&bed.api(), latency).await?;
     let (stored, before, histograms) = (bus.state().await?, bed.look()?, bed.histograms()?);
 
     let begun = offend(&bed.api(), &offenders).await?;
-    let unanswered = answers(&seen, &offenders, u64::from(scene.interval)).await;
+    let unanswered = answers(&watched, &offenders, u64::from(scene.interval)).await;
 
     let (now, state) = (bed.look()?, bus.state().await?);
     let added = exposition::since(bed.histograms()?, &histograms);
     let instants = Instants {
-        scrapes: traffic::noted(&followed),
+        scrapes: followed.scrapes(),
         begun,
         received: bed.proposed(),
     };
-    let found: Vec<_> = lock(&seen)
+    let found: Vec<_> = watched
+        .seen()
         .values()
         .filter_map(|(at, action)| answer::of(action, *at, &instants))
         .collect();
@@ -82,13 +97,13 @@ fn verdict(report: String, found: &[Answer], unanswered: &[String], bed: &Bed) -
 }
 
 /// Notes each HealingAction when a watch first shows it.
-async fn watch(api: Api<HealingAction>) -> Seen {
-    let seen = Seen::default();
+async fn watch(api: Api<HealingAction>) -> Watch {
+    let seen = Arc::<Mutex<Seen>>::default();
     let noted = Arc::clone(&seen);
     let (listening, heard) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
+    let task = Task::spawn(async move {
         let mut listening = Some(listening);
-        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
+        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
         while let Some(event) = events.next().await {
             let at = runtime::clock::now();
             match event {
@@ -106,7 +121,7 @@ async fn watch(api: Api<HealingAction>) -> Seen {
     });
     // An error says that the watch ended, which the missing actions will tell.
     drop(heard.await);
-    seen
+    Watch { seen, _task: task }
 }
 
 /// A pod that will offend, and how long after the beginning.
@@ -156,11 +171,12 @@ async fn offend(api: &Api<Pod>, offenders: &[Offender]) -> Result<BTreeMap<Strin
 }
 
 /// Waits until every offender has its action; answers with those that have none.
-async fn answers(seen: &Seen, offenders: &[Offender], interval: u64) -> Vec<String> {
+async fn answers(watched: &Watch, offenders: &[Offender], interval: u64) -> Vec<String> {
     say("waiting for the last HealingActions");
     let deadline = Instant::now() + PATIENCE + Duration::from_secs(2 * interval);
     loop {
-        let answered: Vec<String> = lock(seen)
+        let answered: Vec<String> = watched
+            .seen()
             .values()
             .filter_map(|(_, action)| answer::offender(action))
             .collect();
@@ -176,6 +192,6 @@ async fn answers(seen: &Seen, offenders: &[Offender], interval: u64) -> Vec<Stri
     }
 }
 
-fn lock(seen: &Seen) -> std::sync::MutexGuard<'_, BTreeMap<String, (Timestamp, HealingAction)>> {
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,6 +12,7 @@ mod proc;
 mod quantile;
 mod report;
 mod table;
+mod task;
 mod traffic;
 
 use std::io::Write as _;

@@ -1,7 +1,5 @@
 //! The parts of a report that both measurements have.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 
 use crate::args::Scene;
@@ -9,7 +7,7 @@ use crate::bed::Bed;
 use crate::exposition::Histograms;
 use crate::meter::{self, Look, ratio};
 use crate::table::Table;
-use crate::traffic::Scrape;
+use crate::traffic::Scrapes;
 
 /// What the programs' own histograms say.
 pub(crate) fn breakdown(histograms: &Histograms) -> String {
@@ -37,7 +35,7 @@ fn bound(seconds: f64) -> String {
 }
 
 /// How large scrapes were, and how long storing one took.
-pub(crate) fn scrapes(scrapes: &BTreeMap<i64, Scrape>) -> String {
+pub(crate) fn scrapes(scrapes: &Scrapes) -> String {
     let count = u64::try_from(scrapes.len()).unwrap_or(u64::MAX).max(1);
     let messages: u64 = scrapes.values().map(|scrape| scrape.messages).sum();
     let bytes: u64 = scrapes.values().map(|scrape| scrape.bytes).sum();

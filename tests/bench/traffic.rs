@@ -5,7 +5,7 @@
 //! stream grew.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::{
@@ -19,6 +19,7 @@ use schemas::subject::{Stream, Subjects};
 
 use crate::meter::ratio;
 use crate::table::Table;
+use crate::task::Task;
 
 /// The header by which JetStream tells the size of a payload it leaves out.
 const SIZE: &str = "Nats-Msg-Size";
@@ -36,8 +37,22 @@ pub(crate) struct Scrape {
     pub(crate) bytes: u64,
 }
 
-/// Scrapes by tick, in milliseconds since 1970 UTC; grows while it is followed.
-pub(crate) type Scrapes = Arc<Mutex<BTreeMap<i64, Scrape>>>;
+/// Scrapes by tick, in milliseconds since 1970 UTC.
+pub(crate) type Scrapes = BTreeMap<i64, Scrape>;
+
+/// The samples stream, followed until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    scrapes: Arc<Mutex<Scrapes>>,
+    _task: Task,
+}
+
+impl Followed {
+    /// The scrapes noted so far.
+    pub(crate) fn scrapes(&self) -> Scrapes {
+        lock(&self.scrapes).clone()
+    }
+}
 
 /// The bus of one cluster, to look at.
 #[derive(Clone, Debug)]
@@ -58,8 +73,8 @@ impl Bus {
         }
     }
 
-    /// Notes every scrape from now until the process ends.
-    pub(crate) async fn follow(&self) -> Result<Scrapes> {
+    /// Notes every scrape from now on.
+    pub(crate) async fn follow(&self) -> Result<Followed> {
         let name = self.subjects.stream_name(Stream::Samples);
         let stream = self.js.get_stream(&name).await;
         let config = OrderedConfig {
@@ -76,20 +91,22 @@ impl Bus {
             .messages()
             .await
             .context("failed to read the samples stream")?;
-        let scrapes = Scrapes::default();
+        let scrapes = Arc::<Mutex<Scrapes>>::default();
         let noted = Arc::clone(&scrapes);
-        tokio::spawn(async move {
+        let task = Task::spawn(async move {
             while let Some(Ok(message)) = messages.next().await {
                 if let Some((tick, scrape)) = scrape(&message) {
-                    let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
-                    noted
+                    lock(&noted)
                         .entry(tick)
                         .and_modify(|known| *known = known.with(scrape))
                         .or_insert(scrape);
                 }
             }
         });
-        Ok(scrapes)
+        Ok(Followed {
+            scrapes,
+            _task: task,
+        })
     }
 
     /// How far each stream has come.
@@ -132,12 +149,8 @@ fn scrape(message: &jetstream::Message) -> Option<(i64, Scrape)> {
     Some((number(TICK)?, scrape))
 }
 
-/// The scrapes noted so far.
-pub(crate) fn noted(scrapes: &Scrapes) -> BTreeMap<i64, Scrape> {
-    scrapes
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
+fn lock(scrapes: &Mutex<Scrapes>) -> MutexGuard<'_, Scrapes> {
+    scrapes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How much each stream grew within `seconds`. What a message takes is the mean
