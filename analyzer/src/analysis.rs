@@ -98,8 +98,6 @@ pub enum Output {
 pub struct Proposal {
     /// Its name and spec.
     pub recommendation: Recommendation,
-    /// UID of its policy.
-    pub policy_uid: String,
     /// What to tell people once it exists.
     pub alert: Alert,
 }
@@ -246,6 +244,12 @@ impl Analysis {
         (self.window.rows(), self.inventory.len())
     }
 
+    /// How far back the policies look and how long they hold, at most.
+    pub fn span(&self) -> (SignedDuration, SignedDuration) {
+        let compiled = self.policies.values();
+        longest(compiled.filter_map(|compiled| Some(compiled.outcome.as_ref().ok()?.span())))
+    }
+
     /// Reads the policies that are new or have changed, and drops those that are gone.
     fn refresh_policies(&mut self, policies: &[Arc<HealingPolicy>]) {
         let mut previous = std::mem::take(&mut self.policies);
@@ -272,10 +276,15 @@ pub fn span_of(
     policies: &[Arc<HealingPolicy>],
     bounds: &Bounds,
 ) -> (SignedDuration, SignedDuration) {
-    let spans = policies
+    let accepted = policies
         .iter()
-        .filter_map(|policy| accept(policy, bounds).ok())
-        .map(|accepted| accepted.span());
+        .filter_map(|policy| accept(policy, bounds).ok());
+    longest(accepted.map(|accepted| accepted.span()))
+}
+
+fn longest(
+    spans: impl Iterator<Item = (SignedDuration, SignedDuration)>,
+) -> (SignedDuration, SignedDuration) {
     spans.fold(
         (SignedDuration::ZERO, SignedDuration::ZERO),
         |(look, hold), (looks, holds)| (look.max(looks), hold.max(holds)),

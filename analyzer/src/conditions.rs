@@ -33,7 +33,7 @@ const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_mins(5);
 /// container for recovered when it has run for ten minutes.
 const OOM_MEMORY: SignedDuration = SignedDuration::from_mins(10);
 
-/// How long a BackOff event speaks for a loop: kubelets repeat it more often than this.
+/// How long a `BackOff` event speaks for a loop: kubelets repeat it more often than this.
 const BACKOFF_MEMORY: SignedDuration = SignedDuration::from_secs(60);
 
 /// What a condition is known to be.
@@ -48,7 +48,7 @@ pub struct Known {
 }
 
 /// The status of the condition `kind` of an object at `at`; `None` when the
-/// object has no such condition. `backoff_at` is when the last BackOff event
+/// object has no such condition. `backoff_at` is when the last `BackOff` event
 /// about the object was seen.
 pub fn condition(
     state: &ObjectState,

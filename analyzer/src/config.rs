@@ -42,7 +42,7 @@ pub struct Options {
     pub longest_window: Duration,
 
     /// How long a trigger stays pending or firing without data about its
-    /// target, before it resolves with the reason NoData.
+    /// target, before it resolves with the reason `NoData`.
     #[arg(
         long = "no-data-after",
         env = "KUBESKIPPY_NO_DATA_AFTER",

@@ -130,20 +130,21 @@ impl Emitter {
 
     async fn emit(&mut self, emission: Emission) {
         let Emission { at, outputs } = emission;
-        let mut rest = Vec::new();
-        for output in outputs {
-            match output {
-                Output::Alert(alert) => self.keep(*alert, at),
-                other => rest.push(other),
+        for output in &outputs {
+            if let Output::Alert(alert) = output {
+                self.keep(Alert::clone(alert), at);
             }
         }
         self.publish_waiting().await;
-        for output in rest {
+        for output in outputs {
             if !self.lease.holds() {
+                // Another replica writes the statuses now, and may write others.
+                self.written.clear();
                 return;
             }
             match output {
-                Output::Alert(alert) => self.keep(*alert, at),
+                // These were kept above, to be told before anything is done.
+                Output::Alert(_) => {}
                 Output::Propose(proposal) => self.propose(*proposal, at).await,
                 Output::Observe(name, observation) => self.observe(&name, &observation).await,
                 Output::Report(report) => self.report(*report, at).await,
@@ -199,7 +200,6 @@ impl Emitter {
     async fn propose(&mut self, proposal: Proposal, at: Timestamp) {
         let Proposal {
             recommendation,
-            policy_uid: _,
             alert,
         } = proposal;
         let (namespace, name) = recommendation.name;

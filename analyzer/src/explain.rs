@@ -49,9 +49,10 @@ fn number(value: f64) -> String {
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.3}"),
     };
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
     }
 }
 
@@ -163,10 +164,8 @@ fn container_facts(offender: &ObjectState, measured: &Measured) -> Option<String
         container.restarts
     );
     if let Some(last) = &container.last_termination {
-        fact.push_str(&format!(
-            ", last ended with {} (exit code {})",
-            last.reason, last.exit_code
-        ));
+        let (reason, code) = (&last.reason, last.exit_code);
+        fact = format!("{fact}, last ended with {reason} (exit code {code})");
     }
     Some(fact)
 }

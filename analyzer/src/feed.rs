@@ -40,7 +40,9 @@ pub(crate) const CUT_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) enum Item<T> {
     /// A message that could be read, and its sequence.
     Message(u64, T),
-    /// Everything up to this sequence was seen, or does not concern us.
+    /// A message that does not concern us or cannot be read, by its sequence.
+    Skipped(u64),
+    /// The end of the stream, as it is now; its last sequence.
     Reached(u64),
     /// The stream was put up again; its sequences begin anew.
     Restarted,
@@ -132,7 +134,9 @@ impl<T: Send + 'static> Feed<T> {
                     self.reached = sequence;
                     take(message);
                 }
-                Item::Reached(sequence) => self.reached = self.reached.max(sequence),
+                Item::Skipped(sequence) | Item::Reached(sequence) => {
+                    self.reached = self.reached.max(sequence);
+                }
                 Item::Restarted => self.reached = 0,
             }
         }
@@ -195,7 +199,7 @@ impl<T> Follower<T> {
         let config = pull::Config {
             deliver_policy: self.position(),
             ack_policy: AckPolicy::None,
-            inactive_threshold: Duration::from_secs(60),
+            inactive_threshold: Duration::from_mins(1),
             memory_storage: true,
             num_replicas: 1,
             ..pull::Config::default()
@@ -253,12 +257,12 @@ impl<T> Follower<T> {
         let published = Timestamp::from_nanosecond(nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH);
         let item = match (self.decode)(message, published) {
             Ok(Some(value)) => Item::Message(sequence, value),
-            Ok(None) => Item::Reached(sequence),
+            Ok(None) => Item::Skipped(sequence),
             Err(reason) => {
                 let stream = self.source.stream.token();
                 self.source.telemetry.count_malformed(stream, reason);
                 tracing::debug!(stream, sequence, reason, "message skipped");
-                Item::Reached(sequence)
+                Item::Skipped(sequence)
             }
         };
         let listens = self.to.send(item).await.is_ok();

@@ -160,10 +160,12 @@ impl<'a> Intake<'a> {
             tokio::select! {
                 () = shutdown.wait() => return Ended::ShutDown,
                 item = self.samples.next() => self.take(item).await,
-                _ = heartbeat.tick() => self.beat().await,
-            }
-            if self.is_too_short() {
-                return Ended::TooShort;
+                _ = heartbeat.tick() => {
+                    self.beat().await;
+                    if self.is_too_short() {
+                        return Ended::TooShort;
+                    }
+                }
             }
         }
     }
@@ -176,11 +178,9 @@ impl<'a> Intake<'a> {
             match self.alerts.next().await {
                 Item::Message(_, event) => lock(&self.parts.told).hear(&event),
                 Item::Reached(_) => break,
-                Item::Restarted => {}
+                Item::Skipped(_) | Item::Restarted => {}
             }
         }
-        // A malformed alert also reads as reached; hear what else is there.
-        self.hear();
     }
 
     fn hear(&mut self) {
@@ -201,7 +201,7 @@ impl<'a> Intake<'a> {
                     self.evaluate(scrape).await;
                 }
             }
-            Item::Reached(_) => {}
+            Item::Skipped(_) | Item::Reached(_) => {}
             Item::Restarted => self.scrapes.reset(),
         }
     }
@@ -340,9 +340,8 @@ impl<'a> Intake<'a> {
     }
 
     fn is_too_short(&self) -> bool {
-        let policies = self.parts.policies.policies();
-        let spans = span_of(&policies, &self.parts.options.bounds());
-        self.parts.options.replay(spans).period > self.replay.period
+        let needed = self.parts.options.replay(self.analysis.span());
+        needed.period > self.replay.period
     }
 }
 
@@ -351,7 +350,7 @@ fn read_shard(
     _: Timestamp,
 ) -> Result<Option<ShardMessage>, &'static str> {
     let headers = message.headers.as_ref();
-    let header = |name: &'static str| headers?.get(name).map(|value| value.as_str());
+    let header = |name: &'static str| headers?.get(name).map(async_nats::HeaderValue::as_str);
     scrapes::read(header, message.payload.clone()).map_err(|error| error.reason())
 }
 

@@ -67,11 +67,16 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let telemetry = Telemetry::register(&mut registry);
     let health = Health::new();
     let listen = common.listen;
-    let pages = runtime::health::serve(listen, health.clone(), registry, shutdown.clone());
-    let work = analyze(common, options, (health, telemetry), shutdown.clone());
-    let (pages, work) = tokio::join!(
+    let served = runtime::health::serve(listen, health.clone(), registry, shutdown.clone());
+    let work = Box::pin(analyze(
+        common,
+        options,
+        (health, telemetry),
+        shutdown.clone(),
+    ));
+    let (served, work) = tokio::join!(
         async {
-            let ended = pages.await;
+            let ended = served.await;
             shutdown.request();
             ended.with_context(|| format!("failed to serve health and metrics on {listen}"))
         },
@@ -81,7 +86,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
             ended
         }
     );
-    work.and(pages)
+    work.and(served)
 }
 
 /// Runs the analyzer inside a process that serves health and metrics itself.
@@ -102,7 +107,7 @@ pub async fn analyze(
         ticks: health.gate("ticks"),
         lease: health.gate("analyzer lease"),
     };
-    let watches = (
+    let watching = (
         health.gate("healing policies"),
         health.gate("healing actions seen"),
     );
@@ -116,21 +121,21 @@ pub async fn analyze(
     let last = Shutdown::new();
     let lease = Lease::start(client.clone(), LEASE, &common.lease, last.clone());
     let told = emit::SharedTold::default();
-    let (emissions, emitted) = mpsc::channel(EMISSIONS);
+    let (to_emitter, from_intake) = mpsc::channel(EMISSIONS);
     let parts = Parts {
-        policies: Policies::watch(&client, &common, watches, &shutdown),
+        policies: Policies::watch(&client, &common, watching, &shutdown),
         bus: bus.clone(),
         options,
         told: Arc::clone(&told),
         lease: lease.clone(),
         gates,
         telemetry: telemetry.clone(),
-        emissions,
+        emissions: to_emitter,
     };
-    let emitter = Emitter::new(client, (bus, lease), told, telemetry);
+    let writes = Emitter::new(client, (bus, lease), told, telemetry);
     tokio::join!(
         intake::run(parts, shutdown.clone()),
-        emitter.run(emitted, shutdown)
+        writes.run(from_intake, shutdown)
     );
     last.request();
     Ok(())

@@ -53,7 +53,7 @@ enum Readings {
         owners: BTreeMap<Owner, promql::Reading>,
     },
     Counts(BTreeMap<String, u64>),
-    /// BackOff events about each object within the last minute.
+    /// `BackOff` events about each object within the last minute.
     Conditions(BTreeMap<String, u64>),
     /// The query cannot be evaluated.
     Failed(String),

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 /// The policies and actions that exist.
 #[derive(Clone, Debug)]
 pub(crate) struct Policies {
-    policies: Store<HealingPolicy>,
+    healing: Store<HealingPolicy>,
     actions: Store<HealingAction>,
     common: CommonArgs,
 }
@@ -28,7 +28,7 @@ impl Policies {
         shutdown: &Shutdown,
     ) -> Self {
         Self {
-            policies: reflect(Api::all(client.clone()), policies_gate, shutdown.clone()),
+            healing: reflect(Api::all(client.clone()), policies_gate, shutdown.clone()),
             actions: reflect(Api::all(client.clone()), actions_gate, shutdown.clone()),
             common: common.clone(),
         }
@@ -37,13 +37,13 @@ impl Policies {
     /// Waits until all there are were read once.
     pub(crate) async fn synced(&self) {
         // An error means that the watch has ended, which happens on shutdown alone.
-        let _ended = self.policies.wait_until_ready().await;
+        let _ended = self.healing.wait_until_ready().await;
         let _ended = self.actions.wait_until_ready().await;
     }
 
     /// The policies to evaluate, by UID.
     pub(crate) fn policies(&self) -> Vec<Arc<HealingPolicy>> {
-        let mut policies = self.policies.state();
+        let mut policies = self.healing.state();
         policies.retain(|policy| self.works_in(policy.metadata.namespace.as_deref()));
         policies.sort_by(|one, other| one.metadata.uid.cmp(&other.metadata.uid));
         policies

@@ -21,7 +21,7 @@ pub struct Scope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     api_version: Option<String>,
-    kind: String,
+    name: String,
     exclude: BTreeSet<String>,
 }
 
@@ -96,18 +96,18 @@ impl Scope {
             .iter()
             .map(|filter| Kind {
                 api_version: filter.api_version.clone().filter(|text| !text.is_empty()),
-                kind: filter.kind.clone(),
+                name: filter.kind.clone(),
                 exclude: filter.exclude_names.iter().cloned().collect(),
             })
             .collect();
         if kinds.is_empty() {
             kinds.push(Kind {
                 api_version: None,
-                kind: "Pod".to_owned(),
+                name: "Pod".to_owned(),
                 exclude: BTreeSet::new(),
             });
         }
-        if namespace != system && kinds.iter().any(|kind| kind.kind == "Node") {
+        if namespace != system && kinds.iter().any(|kind| kind.name == "Node") {
             return Err(Error::ClusterScoped {
                 system: system.to_owned(),
             });
@@ -125,7 +125,7 @@ impl Scope {
 
     /// The kinds that are selected.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.kinds.iter().map(|kind| kind.kind.as_str())
+        self.kinds.iter().map(|kind| kind.name.as_str())
     }
 
     /// Whether the scope selects the object.
@@ -134,7 +134,7 @@ impl Scope {
         let in_namespace =
             target.namespace.is_empty() || self.namespaces.contains(&target.namespace);
         let of_kind = self.kinds.iter().any(|kind| {
-            kind.kind == target.kind
+            kind.name == target.kind
                 && !kind.exclude.contains(&target.name)
                 && kind
                     .api_version

@@ -127,13 +127,13 @@ impl Told {
         self.ids.contains(id)
     }
 
-    /// The episodes of a trigger that were under way at `at`: begun before, and not ended by then.
+    /// The episodes of a trigger that were under way just before `at`: begun, and not ended, before it.
     pub fn under_way(&self, key: &TriggerKey, at: Timestamp) -> Vec<UnderWay> {
         let histories = self.episodes.get(key).into_iter().flatten();
         histories
             .filter_map(|(_, history)| {
                 let (since, span) = history.spans.range(..at).next_back()?;
-                let open = span.ends_at.is_none_or(|ends_at| ends_at > at);
+                let open = span.ends_at.is_none_or(|ends_at| ends_at >= at);
                 open.then(|| UnderWay {
                     target: history.target.clone(),
                     since: *since,
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(under_way(&told, 100), None);
         assert_eq!(under_way(&told, 115), Some((at(100), None)));
         assert_eq!(under_way(&told, 160), Some((at(100), Some(at(130)))));
-        assert_eq!(under_way(&told, 200), None);
+        assert_eq!(under_way(&told, 201), None);
     }
 
     #[test]

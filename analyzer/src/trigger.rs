@@ -261,7 +261,7 @@ mod tests {
             for (index, seen) in history.iter().enumerate() {
                 let now = at(i64::try_from(index).unwrap() * step);
                 (episode, _) = advance(episode, *seen, now, pace);
-                let until = history.get(..=index).unwrap();
+                let until = &history[..=index];
                 let firing = episode.is_some_and(|episode| episode.fired_at.is_some());
                 prop_assert_eq!(firing, naively_firing(until, step, pace));
             }

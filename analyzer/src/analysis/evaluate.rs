@@ -349,7 +349,6 @@ impl<'a> Round<'a> {
                     let occasion = self.occasion(&subject, one.episode);
                     outputs.push(Output::Propose(Box::new(Proposal {
                         alert: notice::proposed(&occasion, &recommendation),
-                        policy_uid: self.accepted.uid.clone(),
                         recommendation,
                     })));
                 }

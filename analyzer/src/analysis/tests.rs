@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use schemas::{
     action::{HealingActionStatus, Phase},
     alert::AlertKind,
+    object::ContainerState,
     policy::{HealingPolicyStatus, Mode},
 };
 
@@ -280,6 +281,65 @@ fn a_workload_reads_as_its_worst_pod() {
 }
 
 #[test]
+fn a_crash_loop_fires_as_a_condition_and_names_its_container() {
+    let mut scene = scene(
+        policy("p")
+            .action("restart", 1)
+            .on_condition("CrashLoopBackOff")
+            .build(),
+    );
+    let looping = ContainerState {
+        name: "app".to_owned(),
+        state: "terminated".to_owned(),
+        reason: "Error".to_owned(),
+        restarts: 3,
+        ..ContainerState::default()
+    };
+    scene.object(pod("web-1").owned_by("web").with_container(looping).state());
+    let outputs = scene.leak(15, &[40.0, 40.0, 40.0]);
+    let spec = &proposals(&outputs)[0].recommendation.spec;
+    assert_eq!(spec.target_resource.name, "web-1");
+    let trigger = spec.trigger.as_ref().unwrap();
+    assert_eq!(trigger.reading, "CrashLoopBackOff is True");
+    assert_eq!(trigger.since, at(15));
+    let evidence = &spec.diagnosis.as_ref().unwrap().evidence;
+    assert!(evidence[0].statement.starts_with("web-1/app"));
+}
+
+#[test]
+fn an_omitted_count_of_events_means_one_and_the_events_own_count_counts() {
+    let mut scene = scene(
+        policy("p")
+            .action("restart", 1)
+            .on_events("Unhealthy", 3)
+            .build(),
+    );
+    for increase in [2, 1] {
+        let event = ClusterEvent {
+            uid: "event".to_owned(),
+            regarding: crate::testing::target("Pod", "web-2"),
+            kind: "Warning".to_owned(),
+            reason: "Unhealthy".to_owned(),
+            note: String::new(),
+            reporter: "kubelet".to_owned(),
+            occurred_at: at(16),
+            count: 4 - increase,
+            increase,
+        };
+        assert!(alerts(&scene.leak(15, &[40.0])).is_empty());
+        scene.step(Input::Event(Box::new(event)));
+    }
+    let outputs = scene.leak(30, &[40.0]);
+    assert_eq!(
+        alerts(&outputs),
+        [(AlertKind::TriggerFiring, "web-2", Some(at(30)))]
+    );
+    let omitted: schemas::policy::EventTrigger =
+        serde_json::from_str(r#"{"reason":"BackOff"}"#).unwrap();
+    assert_eq!(omitted.count, 1);
+}
+
+#[test]
 fn a_policy_that_is_not_accepted_says_what_is_wrong() {
     let mut wrong = restarts();
     wrong.spec.triggers[0]
@@ -325,8 +385,10 @@ fn live_through(
 ) -> (Vec<(i64, Output)>, Vec<String>) {
     let mut scene = scene(policy("p").action("restart", 10).action("again", 5).build());
     scene.told = told;
+    let first = i64::try_from(from + 1).unwrap() * 15;
+    scene.analysis.settings.evaluate_from = at(first);
     let (mut outputs, mut names) = (Vec::new(), Vec::new());
-    for (index, pods) in history.iter().enumerate().skip(from) {
+    for (index, pods) in history.iter().enumerate() {
         let second = i64::try_from(index + 1).unwrap() * 15;
         let followed = scene.tick(second, &usage_of(pods));
         for proposal in proposals(&followed) {
