@@ -81,7 +81,7 @@ pub fn verify(snapshot: &Snapshot, now: Timestamp) -> Check {
 
 fn recovered(snapshot: &Snapshot, reading: Option<&Reading>) -> String {
     match reading.and_then(|reading| reading.value) {
-        Some(value) => format!("ready, and the trigger's value is back: {value}"),
+        Some(value) => format!("ready, and the trigger's value is back: {value:.1}"),
         None if snapshot.action.spec.trigger.is_none() => {
             "ready; there is no trigger whose value could be looked at".to_owned()
         }

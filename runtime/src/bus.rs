@@ -239,7 +239,7 @@ impl Bus {
             .map_err(wrap)
     }
 
-    /// Publishes an alert as a CloudEvent of `program`.
+    /// Publishes an alert as a `CloudEvents` event of `program`.
     ///
     /// # Errors
     /// When no ack came in time.

@@ -216,7 +216,7 @@ async fn one_action_an_hour(shared: &Shared) {
         async || {
             let judged = stack
                 .part(Part::Actuator)
-                .metric("kubeskippy_actuator_judgements_total");
+                .metric("kubeskippy_actuator_verdicts_total");
             let actions = stack.actions().await;
             let held = actions
                 .iter()
@@ -278,8 +278,9 @@ spec:
   action: {{name: replace, type: restart}}
 "
     ));
-    let action = stack.action_in(Phase::Denied, JUDGED).await;
+    let action = stack.action_in(Phase::Cancelled, JUDGED).await;
     let status = action.status.expect("a status");
+    assert_eq!(status.reason.as_deref(), Some("TargetReplaced"));
     assert!(
         status
             .verdicts

@@ -109,6 +109,7 @@ impl Analysis {
         let mut report = Report::new(targets.len());
         let mut outputs = Vec::new();
         let mut firing = Vec::new();
+        let mut measured = Vec::with_capacity(accepted.triggers.len());
         for watched in &accepted.triggers {
             let measurements = measure(watched, window, inventory, at);
             let key = (accepted.uid.clone(), watched.name.clone());
@@ -129,10 +130,14 @@ impl Analysis {
                     actions,
                 ));
             }
+            measured.push(measurements);
         }
         if view.live {
             firing.sort_by(worse_first);
-            outputs.extend(round.propose(&firing, inventory, actions, &mut report));
+            let proposed = round.propose(&firing, inventory, actions, &mut report);
+            // Told first, so that the actuator need not wait a tick for the reading behind an action.
+            outputs.extend(observe::proposed(accepted, &measured, inventory, &proposed));
+            outputs.extend(proposed);
             let report = report.finish(accepted, policy, view, at);
             outputs.push(Output::Report(Box::new(report)));
         }

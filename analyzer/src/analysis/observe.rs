@@ -33,22 +33,55 @@ pub(super) fn observe(
             let trigger = action.spec.trigger.as_ref();
             trigger.is_some_and(|trigger| trigger.name == watched.name)
         });
-    let observed = open.map(|action| {
-        let readings = relatives(action, inventory)
-            .into_values()
-            .map(|state| reading(state, measurements))
-            .collect();
-        let observation = Observation {
-            policy_uid: accepted.uid.clone(),
-            trigger: watched.name.clone(),
-            evaluated_at: measurements.at(),
-            operator: watched.operator,
-            threshold: watched.threshold,
-            readings,
-        };
-        Output::Observe(actions::name_of(action), Box::new(observation))
+    let observed = open.map(|action| of(action, accepted, measurements, inventory));
+    observed.collect()
+}
+
+/// The observations of actions that are proposed at this very tick.
+pub(super) fn proposed(
+    accepted: &Accepted,
+    measured: &[Measurements<'_>],
+    inventory: &Inventory,
+    outputs: &[Output],
+) -> Vec<Output> {
+    let proposals = outputs.iter().filter_map(|output| match output {
+        Output::Propose(proposal) => Some(&proposal.recommendation),
+        Output::Alert(_) | Output::Observe(..) | Output::Report(_) => None,
+    });
+    let observed = proposals.filter_map(|recommendation| {
+        let trigger = &recommendation.spec.trigger.as_ref()?.name;
+        let measurements = measured
+            .iter()
+            .find(|measurements| &measurements.watched().name == trigger)?;
+        let (namespace, name) = &recommendation.name;
+        let mut action = HealingAction::new(name, recommendation.spec.clone());
+        action.metadata.namespace = Some(namespace.clone());
+        Some(of(&action, accepted, measurements, inventory))
     });
     observed.collect()
+}
+
+/// What is seen of the target of `action`.
+fn of(
+    action: &HealingAction,
+    accepted: &Accepted,
+    measurements: &Measurements<'_>,
+    inventory: &Inventory,
+) -> Output {
+    let watched = measurements.watched();
+    let readings = relatives(action, inventory)
+        .into_values()
+        .map(|state| reading(state, measurements))
+        .collect();
+    let observation = Observation {
+        policy_uid: accepted.uid.clone(),
+        trigger: watched.name.clone(),
+        evaluated_at: measurements.at(),
+        operator: watched.operator,
+        threshold: watched.threshold,
+        readings,
+    };
+    Output::Observe(actions::name_of(action), Box::new(observation))
 }
 
 fn reading(state: &ObjectState, measurements: &Measurements<'_>) -> Reading {

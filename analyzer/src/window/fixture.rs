@@ -1,4 +1,6 @@
 //! Scrapes as the collector writes them, for tests and the benchmark.
+//!
+//! Pure: no IO, no clock.
 
 use std::sync::Arc;
 
