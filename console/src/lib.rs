@@ -19,10 +19,10 @@ use cli::{Cli, Command};
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
     match cli.command {
-        Command::Collector(config) => collector::run(*config, shutdown).await,
-        Command::Analyzer(config) => analyzer::run(*config, shutdown).await,
-        Command::Actuator(config) => actuator::run(*config, shutdown).await,
-        Command::Run(config) => together::run(*config, shutdown).await,
+        Command::Collector(config) => Box::pin(collector::run(*config, shutdown)).await,
+        Command::Analyzer(config) => Box::pin(analyzer::run(*config, shutdown)).await,
+        Command::Actuator(config) => Box::pin(actuator::run(*config, shutdown)).await,
+        Command::Run(config) => Box::pin(together::run(*config, shutdown)).await,
         Command::Crds => print_crds(),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
     } = args;
     let health = Health::new();
     let mut registry = Registry::default();
-    let collects = collector::collect(
+    let gathers = collector::collect(
         common.clone(),
         collector,
         (health.clone(), collector::telemetry::Telemetry::register(&mut registry)),
@@ -50,13 +50,13 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
             .await
             .with_context(|| format!("failed to serve health and metrics on {}", common.listen))
     };
-    let (collected, analyzed, acted, served) = tokio::join!(
-        ends_all(collects, "collector", &shutdown),
+    let (gathered, analyzed, acted, served) = tokio::join!(
+        ends_all(gathers, "collector", &shutdown),
         ends_all(analyzes, "analyzer", &shutdown),
         ends_all(acts, "actuator", &shutdown),
         ends_all(pages, "health", &shutdown),
     );
-    collected.and(analyzed).and(acted).and(served)
+    gathered.and(analyzed).and(acted).and(served)
 }
 
 /// Waits for a part, and asks the others to end when it does.
