@@ -36,8 +36,10 @@ fmt: ## Formats the sources
 crds: build ## Writes the custom resource definitions into deploy/crds
 	$(target)/debug/crdgen
 
-bench: ## Measures, with optimised builds (a first one takes half an hour)
-	cargo bench --workspace --locked --bench '*'
+bench: kit ## Measures, with optimised builds (a first one takes half an hour); BENCH=latency: just that
+	$(if $(BENCH),,cargo bench --workspace --locked --bench '*')
+	cargo build --workspace --locked --release
+	$(if $(BENCH),$(target)/release/bench $(BENCH),$(target)/release/bench idle && $(target)/release/bench latency && $(target)/release/bench latency --pods 5000)
 
 kit: ## Builds the real servers that tests and demo run on
 	@tests/kit/build-kit.sh > /dev/null
