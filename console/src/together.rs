@@ -21,7 +21,7 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
     } = args;
     let health = Health::new();
     let mut registry = Registry::default();
-    let gathers = collector::collect(
+    let reads = collector::collect(
         common.clone(),
         collector,
         (health.clone(), collector::telemetry::Telemetry::register(&mut registry)),
@@ -34,7 +34,7 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
         shutdown.clone(),
     );
     let telemetry = actuator::telemetry::Telemetry::register(&mut registry);
-    let acts = async {
+    let performs = async {
         let client = runtime::kube::client(&common.kube, "actuator").await?;
         let parts = actuator::Parts {
             bus: Bus::connect(&common.bus, &shutdown).await?,
@@ -50,13 +50,13 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
             .await
             .with_context(|| format!("failed to serve health and metrics on {}", common.listen))
     };
-    let (gathered, analyzed, acted, served) = tokio::join!(
-        ends_all(gathers, "collector", &shutdown),
+    let ended = tokio::join!(
+        ends_all(reads, "collector", &shutdown),
         ends_all(analyzes, "analyzer", &shutdown),
-        ends_all(acts, "actuator", &shutdown),
+        ends_all(performs, "actuator", &shutdown),
         ends_all(pages, "health", &shutdown),
     );
-    gathered.and(analyzed).and(acted).and(served)
+    ended.0.and(ended.1).and(ended.2).and(ended.3)
 }
 
 /// Waits for a part, and asks the others to end when it does.

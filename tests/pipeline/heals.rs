@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use harness::{Shared, Workload, trial};
+use harness::{Shared, Workload, skippable_trial, trial};
 use libtest_mimic::Trial;
 use schemas::{
     action::Phase,
@@ -10,7 +10,7 @@ use schemas::{
     condition::{self, action::SUCCEEDED},
 };
 
-use crate::stack::{Stack, phase_of, repository, summary};
+use crate::stack::{Part, Stack, phase_of, repository, summary};
 
 const HEAL: Duration = Duration::from_mins(4);
 
@@ -35,6 +35,16 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
             "an_event_trigger_without_a_count_fires_at_the_first_event",
             shared,
             an_event_trigger_without_a_count_fires_at_the_first_event,
+        ),
+        skippable_trial(
+            "a_real_leak_is_healed_before_the_kernel_ends_it",
+            shared,
+            a_real_leak_is_healed,
+        ),
+        trial(
+            "one_process_heals_as_three_do",
+            shared,
+            one_process_heals_as_three_do,
         ),
     ]
 }
@@ -243,4 +253,52 @@ pub(crate) fn jiff_now() -> String {
 fn epoch() -> Duration {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.expect("the present is after 1970")
+}
+
+/// A process that really allocates, under a limit that the kernel really enforces.
+async fn a_real_leak_is_healed(shared: &Shared) -> Result<(), String> {
+    shared.real_node()?;
+    let mut stack = Stack::new(shared, "real").await;
+    // 64 Mi is 67.1 MB: 85 % is 57.0 MB, and at 61 MB the kernel is still content
+    let command = ["/bin/leaky", "leak", "1500000", "61000000"];
+    let leaky = Workload::deployment("leaky")
+        .memory_limit("64Mi")
+        .on_real_node(&command);
+    stack.namespace.create_workload(&leaky);
+    let before = stack.ready_pods("app=leaky", 1).await;
+    stack.namespace.apply(&memory_policy("duration: 3s"));
+    stack.start().await;
+
+    let action = stack.action_in(Phase::Succeeded, HEAL).await;
+
+    let (name, _) = before.iter().next().expect("one pod");
+    assert_eq!(&action.spec.target_resource.name, name);
+    let events = stack.namespace.kubectl().ok(&["get", "events"]);
+    assert!(!events.contains("OOM"), "{events}");
+    let pods = stack.namespace.kubectl().ok(&["get", "pods", "-o", "yaml"]);
+    assert!(!pods.contains("OOMKilled"), "{pods}");
+    Ok(())
+}
+
+async fn one_process_heals_as_three_do(shared: &Shared) {
+    let mut stack = Stack::new(shared, "together").await;
+    let full = Workload::deployment("full")
+        .memory_limit("256Mi")
+        .memory("64Mi");
+    stack.namespace.create_workload(&full);
+    let pods = stack.ready_pods("app=full", 1).await;
+    let pod = pods.keys().next().expect("one pod");
+    stack.namespace.apply(&memory_policy("duration: 3s"));
+    stack.start_together();
+    stack
+        .namespace
+        .annotate_pod(pod, &[("sim.kubeskippy.io/memory", "250Mi")]);
+
+    let action = stack.action_in(Phase::Succeeded, HEAL).await;
+
+    assert_eq!(&action.spec.target_resource.name, pod);
+    stack
+        .part(Part::Together)
+        .program
+        .terminate(Duration::from_secs(15));
 }

@@ -2,7 +2,12 @@
 //! processes of their own, each under its own service account, in one namespace
 //! and under one cluster name, on servers that the tests share.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use async_nats::jetstream::{
     self,
@@ -38,6 +43,8 @@ pub(crate) enum Part {
     Collector,
     Analyzer,
     Actuator,
+    /// All three in one process.
+    Together,
 }
 
 impl Part {
@@ -48,6 +55,7 @@ impl Part {
             Self::Collector => "collector",
             Self::Analyzer => "analyzer",
             Self::Actuator => "actuator",
+            Self::Together => "run",
         }
     }
 
@@ -216,6 +224,18 @@ impl<'a> Stack<'a> {
             .control_plane()
             .kubeconfig_for(SYSTEM, &part.account())
             .await;
+        self.spawn_as(part, &config, more)
+    }
+
+    /// Starts one process that is all three programs, as the administrator, and waits until it is ready.
+    pub(crate) fn start_together(&mut self) {
+        let config = self.shared.control_plane().kubeconfig();
+        let running = self.spawn_as(Part::Together, &config, &[]);
+        self.parts.insert(Part::Together, running);
+        self.ready(Part::Together);
+    }
+
+    fn spawn_as(&self, part: Part, config: &Path, more: &[&str]) -> Running {
         let address = format!("127.0.0.1:{}", free_port());
         let mut arguments = vec![
             part.command(),
@@ -237,7 +257,7 @@ impl<'a> Stack<'a> {
             "--listen",
             &address,
         ];
-        if part == Part::Collector {
+        if matches!(part, Part::Collector | Part::Together) {
             arguments.extend(["--interval", "1"]);
             arguments.extend(&self.collector_options);
         }

@@ -6,7 +6,7 @@ use harness::{Nats, Shared, Workload, trial, until};
 use libtest_mimic::Trial;
 use schemas::{
     action::Phase,
-    alert::AlertKind,
+    alert::{Alert, AlertKind},
     subject::{Stream, Subjects},
 };
 
@@ -113,11 +113,13 @@ async fn a_killed_analyzers_successor(shared: &Shared) {
 async fn two_analyzers_make_one_action(shared: &Shared) {
     let mut stack = Stack::new(shared, "two").await;
     let full = Workload::deployment("full")
+        .replicas(2)
         .memory_limit("256Mi")
         .memory("64Mi");
     stack.namespace.create_workload(&full);
-    let pods = stack.ready_pods("app=full", 1).await;
-    let pod = pods.keys().next().expect("one pod");
+    let pods = stack.ready_pods("app=full", 2).await;
+    let mut pods = pods.keys();
+    let (first, other) = (pods.next().expect("a pod"), pods.next().expect("a pod"));
     stack.namespace.apply(&memory_policy("duration: 5s"));
     stack.start().await;
     let second = stack.spawn(Part::Analyzer, &["--identity", "second"]).await;
@@ -130,18 +132,38 @@ async fn two_analyzers_make_one_action(shared: &Shared) {
         }
     })
     .await;
-    stack
-        .namespace
-        .annotate_pod(pod, &[("sim.kubeskippy.io/memory", "250Mi")]);
+    leak(&stack, first);
     stack.action_in(Phase::Succeeded, HEAL).await;
     let actions = stack.actions().await;
     assert_eq!(actions.len(), 1, "{:?}", summary(&actions));
     let told = stack.alerts().await;
-    let fired = told
-        .iter()
-        .filter(|alert| alert.kind == AlertKind::TriggerFiring)
-        .count();
-    assert_eq!(fired, 1);
+    let fired = |alert: &&Alert| alert.kind == AlertKind::TriggerFiring;
+    assert_eq!(told.iter().filter(fired).count(), 1);
+
+    // The one that stood by takes over.
+    stack.part(Part::Analyzer).program.kill_hard();
+    leak(&stack, other);
+    until("two actions that succeeded", HEAL, async || {
+        let actions = stack.actions().await;
+        let phases = summary(&actions);
+        let done = phases
+            .iter()
+            .filter(|(_, phase)| *phase == Phase::Succeeded);
+        if done.count() == 2 {
+            Ok(())
+        } else {
+            Err(format!("{phases:?}"))
+        }
+    })
+    .await;
+    assert_eq!(stack.actions().await.len(), 2);
+}
+
+/// Makes `pod` use nearly all of its limit.
+fn leak(stack: &Stack<'_>, pod: &str) {
+    stack
+        .namespace
+        .annotate_pod(pod, &[("sim.kubeskippy.io/memory", "250Mi")]);
 }
 
 async fn malformed_messages_are_skipped(shared: &Shared) {

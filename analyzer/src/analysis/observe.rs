@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use schemas::{
     action::HealingAction,
     object::ObjectState,
@@ -98,7 +99,15 @@ fn reading(state: &ObjectState, measurements: &Measurements<'_>) -> Reading {
     }
 }
 
-/// The offender, the target, and every pod under the same top-most owner, by UID.
+/// Untreated siblings in one observation. Enough to compare the treated target
+/// with; all of them would be most of the bus's traffic for a large workload.
+const SIBLINGS: usize = 16;
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// The offender, the target, and the pods under the same top-most owner, by
+/// UID: all of them for an action on a workload; for one on a pod those created
+/// since it began (its replacements) and some that were there before.
 fn relatives<'a>(
     action: &HealingAction,
     inventory: &'a Inventory,
@@ -116,8 +125,22 @@ fn relatives<'a>(
     let mut owners: Vec<String> = named.iter().map(|state| state.top_owner().uid).collect();
     owners.extend(status.owner_uid);
     owners.extend(target_uid);
-    let siblings = owners.iter().flat_map(|owner| inventory.pods_of(owner));
-    siblings
+    // Creation times have whole seconds only, so a replacement may seem to precede its cause.
+    let began = status
+        .started_at
+        .map(|at| at.saturating_sub(SECOND).unwrap_or(at));
+    // Verification of a workload looks at each of its pods.
+    let most = match action.spec.target_resource.kind.as_str() {
+        "Pod" => SIBLINGS,
+        _ => usize::MAX,
+    };
+    let (new, old): (Vec<&ObjectState>, Vec<&ObjectState>) = owners
+        .iter()
+        .flat_map(|owner| inventory.pods_of(owner))
+        .partition(|pod| began.is_some() && pod.created_at >= began);
+    let old = old.into_iter().take(most);
+    new.into_iter()
+        .chain(old)
         .chain(named.iter().copied())
         .map(|state| (state.target.uid.as_str(), state))
         .collect()
