@@ -2,7 +2,7 @@
 //!
 //! *ticks* is [`analyzer::window::Window`]: plain columns per scrape, from which
 //! each query makes one frame. *frames* keeps each scrape as a polars frame and
-//! concatenates them lazily for each query, as FACTS had it first. Both decode the
+//! concatenates them lazily for each query. Both decode the
 //! same messages, know their series by number and end in the same polars
 //! expressions.
 //!
