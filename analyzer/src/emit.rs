@@ -12,6 +12,7 @@ use std::{
 };
 
 use async_nats::HeaderMap;
+use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use kube::{
     Api, Client,
@@ -47,6 +48,10 @@ const MOST_WAITING: usize = 10_000;
 
 /// How often a status is written of which only the time of evaluation changed.
 const REFRESH: SignedDuration = SignedDuration::from_secs(60);
+
+/// Requests under way at once: a tick with many offenders must not queue behind
+/// the round trips of an API server, nor flood it.
+const AT_ONCE: usize = 8;
 
 /// What was told before, shared with the analysis.
 pub(crate) type SharedTold = Arc<Mutex<Told>>;
@@ -136,19 +141,37 @@ impl Emitter {
             }
         }
         self.publish_waiting().await;
+        let (mut observed, mut proposed, mut reports) = (Vec::new(), Vec::new(), Vec::new());
         for output in outputs {
+            match output {
+                // These were kept above, to be told before anything is done.
+                Output::Alert(_) => {}
+                Output::Observe(name, observation) => observed.push((name, observation)),
+                Output::Propose(proposal) => proposed.push(proposal),
+                Output::Report(report) => reports.push(report),
+            }
+        }
+        // The actuator looks for the reading behind an action as soon as it sees the action.
+        stream::iter(observed)
+            .for_each_concurrent(AT_ONCE, |(name, observation)| {
+                self.observe(name, observation)
+            })
+            .await;
+        let created: Vec<Option<Alert>> = stream::iter(proposed)
+            .map(|proposal| self.propose(*proposal))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        for alert in created.into_iter().flatten() {
+            self.keep(alert, at);
+        }
+        for report in reports {
             if !self.lease.holds() {
                 // Another replica writes the statuses now, and may write others.
                 self.written.clear();
                 return;
             }
-            match output {
-                // These were kept above, to be told before anything is done.
-                Output::Alert(_) => {}
-                Output::Propose(proposal) => self.propose(*proposal, at).await,
-                Output::Observe(name, observation) => self.observe(&name, &observation).await,
-                Output::Report(report) => self.report(*report, at).await,
-            }
+            self.report(*report, at).await;
         }
         self.publish_waiting().await;
     }
@@ -195,9 +218,12 @@ impl Emitter {
         }
     }
 
-    /// Creates an action. One that is there already, of another replica or a
-    /// run before, is just as good.
-    async fn propose(&mut self, proposal: Proposal, at: Timestamp) {
+    /// Creates an action, and returns what to tell of it. One that is there
+    /// already, of another replica or a run before, is just as good.
+    async fn propose(&self, proposal: Proposal) -> Option<Alert> {
+        if !self.lease.holds() {
+            return None;
+        }
         let Proposal {
             recommendation,
             alert,
@@ -224,9 +250,9 @@ impl Emitter {
             Ok(_) => {
                 self.telemetry.proposed.inc();
                 tracing::info!(namespace, action = name, target = %alert.target, "action proposed");
-                self.keep(alert, at);
+                Some(alert)
             }
-            Err(kube::Error::Api(status)) if status.is_already_exists() => self.keep(alert, at),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Some(alert),
             Err(error) => {
                 self.telemetry.count_undelivered("action", reason(&error));
                 tracing::warn!(
@@ -235,13 +261,17 @@ impl Emitter {
                     error = chain(&error),
                     "action not created"
                 );
+                None
             }
         }
     }
 
-    async fn observe(&self, name: &ActionName, observation: &Observation) {
+    async fn observe(&self, name: ActionName, observation: Box<Observation>) {
+        if !self.lease.holds() {
+            return;
+        }
         let subject = self.bus.subjects.observation(&name.0, &name.1);
-        let Ok(payload) = serde_json::to_vec(observation) else {
+        let Ok(payload) = serde_json::to_vec(&*observation) else {
             self.telemetry.count_undelivered("observation", "Encode");
             return;
         };
