@@ -3,6 +3,11 @@
 use clap::{Args, Parser, Subcommand};
 use runtime::{config::CommonArgs, telemetry::LogArgs};
 
+use crate::{
+    decide::{ApproveArgs, RejectArgs},
+    waiting::WaitingArgs,
+};
+
 /// Heals Kubernetes workloads, safely and verifiably.
 ///
 /// Three programs share a NATS JetStream server: the collector publishes what
@@ -10,10 +15,18 @@ use runtime::{config::CommonArgs, telemetry::LogArgs};
 /// proposes HealingActions, the actuator carries them out within their limits
 /// and verifies that the target recovered.
 ///
-/// Every option can be set in the environment as well; `--help` of a command
-/// names the variable beside the option.
+/// Where a person must agree, `kubeskippy waiting` lists what waits for one, and
+/// `kubeskippy approve` or `kubeskippy reject` answers.
+///
+/// What can be set in the environment as well has its variable beside the option
+/// in the `--help` of a command.
 #[derive(Debug, Parser)]
-#[command(name = "kubeskippy", version, propagate_version = true, max_term_width = 110)]
+#[command(
+    name = "kubeskippy",
+    version,
+    propagate_version = true,
+    max_term_width = 110
+)]
 pub struct Cli {
     /// How it logs.
     #[command(flatten)]
@@ -40,6 +53,30 @@ pub enum Command {
     #[command(after_long_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
 
+    /// Lists the HealingActions that wait for a person, the most urgent first.
+    #[command(after_long_help = WAITING_EXAMPLES)]
+    Waiting(WaitingArgs),
+
+    /// Says yes to the change that a HealingAction plans.
+    ///
+    /// Shows what was seen, what is planned and until when it waits, asks on the
+    /// terminal, and writes your yes together with the digest of that very plan.
+    /// The actuator makes this change and no other; when the plan becomes another
+    /// one, the yes is void. It is written once and cannot be taken back.
+    ///
+    /// You need the verb `approve` on healingactions, as the cluster role
+    /// kubeskippy-approver has it. The API server holds you to it, also with kubectl.
+    #[command(after_long_help = APPROVE_EXAMPLES)]
+    Approve(ApproveArgs),
+
+    /// Says no to a HealingAction: it ends as Denied and changes nothing.
+    ///
+    /// Works as well before the action waits for anybody. It is written once and
+    /// cannot be taken back. You need the verb `approve` on healingactions, as the
+    /// cluster role kubeskippy-approver has it.
+    #[command(after_long_help = REJECT_EXAMPLES)]
+    Reject(RejectArgs),
+
     /// Prints the custom resource definitions: `kubeskippy crds | kubectl apply -f -`.
     Crds,
 }
@@ -50,6 +87,21 @@ Examples:
   kubeskippy crds | kubectl apply -f -
   kubeskippy run --cluster dev
   nats sub 'kubeskippy.dev.alerts.>'";
+
+const WAITING_EXAMPLES: &str = "\
+Examples:
+  kubeskippy waiting                 in the namespace of your context
+  kubeskippy waiting -A              everywhere";
+
+const APPROVE_EXAMPLES: &str = "\
+Examples:
+  kubeskippy waiting -A
+  kubeskippy approve memory-0d9f3c2a1b -n shop
+  kubeskippy approve memory-0d9f3c2a1b -n shop --yes --reason 'leak is known, ticket 4711'";
+
+const REJECT_EXAMPLES: &str = "\
+Examples:
+  kubeskippy reject memory-0d9f3c2a1b -n shop --reason 'load test until noon'";
 
 /// The options of all three programs together.
 #[derive(Debug, Args)]

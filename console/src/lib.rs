@@ -8,21 +8,32 @@ use runtime::shutdown::Shutdown;
 use schemas::{action::HealingAction, policy::HealingPolicy};
 
 pub mod cli;
+pub mod decide;
+mod place;
+mod print;
+mod span;
+#[cfg(test)]
+mod testing;
 mod together;
+pub mod waiting;
 
 use cli::{Cli, Command};
 
 /// Carries out what the command line asks for, until it is done or a signal ends it.
+/// Only the programs end in their own time: what a person waits for, Ctrl-C ends at once.
 ///
 /// # Errors
 /// When the command fails; the error says what was attempted.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
-    let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
+    let signals = || Shutdown::on_signals().context("failed to listen for signals");
     match cli.command {
-        Command::Collector(config) => Box::pin(collector::run(*config, shutdown)).await,
-        Command::Analyzer(config) => Box::pin(analyzer::run(*config, shutdown)).await,
-        Command::Actuator(config) => Box::pin(actuator::run(*config, shutdown)).await,
-        Command::Run(config) => Box::pin(together::run(*config, shutdown)).await,
+        Command::Collector(config) => Box::pin(collector::run(*config, signals()?)).await,
+        Command::Analyzer(config) => Box::pin(analyzer::run(*config, signals()?)).await,
+        Command::Actuator(config) => Box::pin(actuator::run(*config, signals()?)).await,
+        Command::Run(config) => Box::pin(together::run(*config, signals()?)).await,
+        Command::Waiting(args) => Ok(Box::pin(waiting::waiting(args)).await?),
+        Command::Approve(args) => Ok(Box::pin(decide::approve(args)).await?),
+        Command::Reject(args) => Ok(Box::pin(decide::reject(args)).await?),
         Command::Crds => print_crds(),
     }
 }
