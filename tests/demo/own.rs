@@ -31,6 +31,7 @@ impl Own {
             format!("{server} serves no metrics API; install metrics-server first")
         })?;
         let rbac = repository("deploy/rbac");
+        let admission = repository("deploy/admission");
         let exists = async |args: &[&str]| -> anyhow::Result<String> {
             let args = [&["get", "--ignore-not-found", "-o", "name"], args].concat();
             Ok(cluster.kubectl(&args).await?.trim().to_owned())
@@ -38,6 +39,7 @@ impl Own {
         let in_the_way = [
             exists(&["namespace", SYSTEM, NAMESPACE]).await?,
             exists(&["-f", &rbac]).await.unwrap_or_default(),
+            exists(&["-f", &admission]).await.unwrap_or_default(),
         ]
         .concat();
         if !in_the_way.is_empty() {
@@ -52,6 +54,7 @@ impl Own {
              It will create there, and remove at the end:\n  \
              - the namespaces {SYSTEM} and {NAMESPACE}, with six small pods of {}\n  \
              - service accounts, roles and bindings called kubeskippy-* (deploy/rbac)\n  \
+             - admission policies called kubeskippy-* (deploy/admission)\n  \
              - {}\n\
              Collector, analyzer, actuator and nats-server run on this machine.",
             args.image,
@@ -71,9 +74,9 @@ impl Own {
     /// Creates what the programs need.
     pub(crate) async fn install(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
         let parts: &[&str] = if self.crds {
-            &["crds", "namespace.yaml", "rbac"]
+            &["crds", "namespace.yaml", "rbac", "admission"]
         } else {
-            &["namespace.yaml", "rbac"]
+            &["namespace.yaml", "rbac", "admission"]
         };
         for part in parts {
             let path = repository(&format!("deploy/{part}"));

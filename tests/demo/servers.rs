@@ -66,7 +66,7 @@ impl Servers {
             ),
         };
         let cluster = Cluster::open(&plane.kubeconfig(), kubectl).await?;
-        for part in ["namespace.yaml", "crds", "rbac"] {
+        for part in ["namespace.yaml", "crds", "rbac", "admission"] {
             apply(&cluster, part).await?;
         }
         established(&cluster).await?;

@@ -178,7 +178,7 @@ async fn the_spec_of_an_action_is_immutable(shared: &Shared) {
         assert!(text.contains("cannot be changed"), "{attempt}: {text}");
     }
     assert!(
-        change(r#"{"spec":{"approval":{"approvedBy":"me"}}}"#)
+        change(r#"{"spec":{"approval":{"approvedBy":"admin","decision":"rejected"}}}"#)
             .status
             .success()
     );

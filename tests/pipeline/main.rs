@@ -9,6 +9,7 @@
 )]
 
 mod api;
+mod approves;
 mod heals;
 mod reads;
 mod refuses;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let shared = Arc::new(Shared::default());
     let trials = [
         api::trials(&shared),
+        approves::trials(&shared),
         heals::trials(&shared),
         reads::trials(&shared),
         refuses::trials(&shared),

@@ -12,7 +12,7 @@ use crate::{
     stack::{Part, SYSTEM, Stack, phase_of, summary},
 };
 
-const JUDGED: Duration = Duration::from_mins(3);
+pub(crate) const JUDGED: Duration = Duration::from_mins(3);
 
 pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
     vec![
@@ -107,6 +107,13 @@ fn no_write_by_the_actuator(shared: &Shared, stack: &Stack<'_>) {
 
 /// A namespace in which one pod is sick and its policy is manual, up to the action that waits.
 async fn waiting<'a>(shared: &'a Shared, name: &str) -> (Stack<'a>, HealingAction) {
+    let stack = sick_under(shared, name, "").await;
+    let action = stack.action_in(Phase::AwaitingApproval, JUDGED).await;
+    (stack, action)
+}
+
+/// A namespace in which one pod is sick and its policy is manual, with `more` in the policy's spec.
+pub(crate) async fn sick_under<'a>(shared: &'a Shared, name: &str, more: &str) -> Stack<'a> {
     let mut stack = Stack::new(shared, name).await;
     let full = Workload::deployment("full")
         .memory_limit("256Mi")
@@ -118,12 +125,11 @@ async fn waiting<'a>(shared: &'a Shared, name: &str) -> (Stack<'a>, HealingActio
         .namespace
         .annotate_pod(pod, &[("sim.kubeskippy.io/memory", "250Mi")]);
     stack.namespace.apply(&format!(
-        "{}  mode: manual\n",
+        "{}  mode: manual\n{more}",
         memory_policy("duration: 1s")
     ));
     stack.start().await;
-    let action = stack.action_in(Phase::AwaitingApproval, JUDGED).await;
-    (stack, action)
+    stack
 }
 
 /// The patch by which a person decides about the planned change.

@@ -102,7 +102,7 @@ fn install(control_plane: &ControlPlane) {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         let deploy = repository().join("deploy");
-        for part in ["namespace.yaml", "crds", "rbac"] {
+        for part in ["namespace.yaml", "crds", "rbac", "admission"] {
             let path = deploy.join(part);
             let path = path.to_str().expect("a path is text");
             control_plane.kubectl().ok(&[
@@ -132,7 +132,60 @@ fn install(control_plane: &ControlPlane) {
                 Err(String::from_utf8_lossy(&found.stderr).into_owned())
             }
         });
+        guarded(control_plane);
     });
+}
+
+/// Waits until the API server enforces the admission policies, which it does a moment after it took them.
+fn guarded(control_plane: &ControlPlane) {
+    const PROBE: &str = "
+apiVersion: kubeskippy.io/v1alpha1
+kind: HealingAction
+metadata: {name: admission-probe, namespace: default}
+spec:
+  policyName: probe
+  targetResource: {kind: Pod, name: probe}
+  action: {name: probe, type: restart}
+";
+    control_plane.apply(PROBE);
+    let patch = [
+        "patch",
+        "healingaction",
+        "admission-probe",
+        "--type=merge",
+        "--dry-run=server",
+    ];
+    let tries = [
+        // nothing is planned, so there is nothing to approve
+        vec![
+            "--patch",
+            r#"{"spec":{"approval":{"approvedBy":"admin","digest":"0"}}}"#,
+        ],
+        // somebody else's account, which RBAC alone would let in
+        vec![
+            "--patch",
+            r#"{"status":{"digest":"0"}}"#,
+            "--subresource=status",
+            "--as=system:serviceaccount:default:default",
+            "--as-group=system:masters",
+        ],
+    ];
+    for more in tries {
+        let kubectl = control_plane.kubectl().in_namespace("default");
+        until_blocking("the admission policies", READY, || {
+            let answer = kubectl.output(&[&patch, more.as_slice()].concat());
+            let words = String::from_utf8_lossy(&answer.stderr).into_owned();
+            let refused = !answer.status.success() && words.contains("ValidatingAdmissionPolicy");
+            refused.then_some(()).ok_or(words)
+        });
+    }
+    control_plane.kubectl().ok(&[
+        "delete",
+        "healingaction",
+        "admission-probe",
+        "-n",
+        "default",
+    ]);
 }
 
 /// What lets the programs of the instance `name` hold leases of their own, as operations.md describes.
