@@ -5,9 +5,7 @@
 //! process that only looks alive helps nobody.
 
 use anyhow::Context as _;
-use runtime::{
-    bus::Bus, health::Health, lease::Lease, shutdown::Shutdown, telemetry::Registry,
-};
+use runtime::{bus::Bus, health::Health, lease::Lease, shutdown::Shutdown, telemetry::Registry};
 
 use crate::cli::RunArgs;
 
@@ -24,13 +22,19 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
     let reads = collector::collect(
         common.clone(),
         collector,
-        (health.clone(), collector::telemetry::Telemetry::register(&mut registry)),
+        (
+            health.clone(),
+            collector::telemetry::Telemetry::register(&mut registry),
+        ),
         shutdown.clone(),
     );
     let analyzes = analyzer::analyze(
         common.clone(),
         analyzer,
-        (health.clone(), analyzer::telemetry::Telemetry::register(&mut registry)),
+        (
+            health.clone(),
+            analyzer::telemetry::Telemetry::register(&mut registry),
+        ),
         shutdown.clone(),
     );
     let telemetry = actuator::telemetry::Telemetry::register(&mut registry);
@@ -38,7 +42,12 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
         let client = runtime::kube::client(&common.kube, "actuator").await?;
         let parts = actuator::Parts {
             bus: Bus::connect(&common.bus, &shutdown).await?,
-            lease: Lease::start(client.clone(), "kubeskippy-actuator", &common.lease, shutdown.clone()),
+            lease: Lease::start(
+                client.clone(),
+                "kubeskippy-actuator",
+                &common.lease,
+                shutdown.clone(),
+            ),
             client,
             health: health.clone(),
             telemetry,
