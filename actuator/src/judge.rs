@@ -21,6 +21,8 @@ use crate::{
 };
 
 mod approval;
+mod blast_radius;
+mod breaker;
 mod budget;
 mod cooldown;
 mod freshness;
@@ -30,6 +32,8 @@ mod protected;
 mod rollout;
 mod schedule;
 mod scope;
+mod streak;
+mod strikes;
 
 pub(crate) use freshness::matching;
 pub use permit::Permit;
@@ -164,6 +168,12 @@ pub fn judge(snapshot: &Snapshot, now: Timestamp) -> Judgement {
         ("schedule", schedule::schedule(snapshot, now)),
         ("rollout", rollout::rollout(snapshot, now)),
         ("cooldown", cooldown::cooldown(snapshot, now)),
+        ("strikes", strikes::strikes(snapshot, plan.as_ref(), now)),
+        ("breaker", breaker::breaker(snapshot, now)),
+        (
+            "blast_radius",
+            blast_radius::blast_radius(snapshot, plan.as_ref(), now),
+        ),
         ("budget", budget::budget(snapshot, now)),
     ];
     let verdicts = answers.iter().map(|(guard, v)| v.record(guard)).collect();

@@ -46,6 +46,8 @@ pub struct Workload {
     pub ready: i32,
     /// Whether the controller has seen the newest spec and brought every replica to it.
     pub settled: bool,
+    /// How many of its replicas a rollout may take away at once.
+    pub rollout_takes: i32,
     /// Which pods are its own.
     pub selector: Option<LabelSelector>,
 }
@@ -151,9 +153,54 @@ impl Workload {
             desired,
             ready,
             settled: observed && complete,
+            rollout_takes: rollout_takes(kind, data, desired),
             selector: selector.and_then(|value| serde_json::from_value(value).ok()),
         })
     }
+}
+
+/// How many replicas a rollout takes away at once, by the kind's own rules: a
+/// Deployment rounds its share down, and takes one when it may neither take nor add any.
+fn rollout_takes(kind: &str, data: &Value, desired: i32) -> i32 {
+    let text = |path: &str| data.pointer(path).and_then(Value::as_str);
+    match kind {
+        "Deployment" if text("/spec/strategy/type") == Some("Recreate") => desired,
+        "Deployment" => {
+            let rules = data.pointer("/spec/strategy/rollingUpdate");
+            let of = |name: &str| rules.and_then(|rules| rules.get(name));
+            let takes = share(of("maxUnavailable"), desired, false).unwrap_or(desired / 4);
+            let adds = share(of("maxSurge"), desired, true).unwrap_or(1);
+            if takes == 0 && adds == 0 { 1 } else { takes }
+        }
+        _ if text("/spec/updateStrategy/type") == Some("OnDelete") => 0,
+        "StatefulSet" | "DaemonSet" => {
+            let rules = data.pointer("/spec/updateStrategy/rollingUpdate");
+            let of = |name: &str| rules.and_then(|rules| rules.get(name));
+            share(of("maxUnavailable"), desired, true).unwrap_or(1)
+        }
+        _ => 0,
+    }
+}
+
+/// A number, or a percentage of `whole`, as Kubernetes writes either.
+fn share(value: Option<&Value>, whole: i32, up: bool) -> Option<i32> {
+    let value = value?;
+    if let Some(number) = value.as_i64() {
+        return i32::try_from(number).ok();
+    }
+    let percent: i64 = value.as_str()?.strip_suffix('%')?.parse().ok()?;
+    percent_of(percent, whole, up)
+}
+
+/// So many percent of `whole`, rounded up or down.
+pub fn percent_of(percent: i64, whole: i32, up: bool) -> Option<i32> {
+    let part = percent.checked_mul(i64::from(whole))?;
+    let part = if up {
+        part.checked_add(99)? / 100
+    } else {
+        part / 100
+    };
+    i32::try_from(part).ok()
 }
 
 /// Whether a StatefulSet's rollout is complete. One that is updated by hand, or
@@ -212,6 +259,28 @@ mod tests {
         assert!(read("Deployment", object.clone()).workload.unwrap().settled);
         object["status"]["observedGeneration"] = json!(2);
         assert!(!read("Deployment", object).workload.unwrap().settled);
+    }
+
+    #[test]
+    fn what_a_rollout_takes_follows_the_workloads_own_rules() {
+        let takes = |kind: &str, spec: Value| {
+            let object = json!({"metadata": {"name": "web"}, "spec": spec, "status": {"desiredNumberScheduled": 10}});
+            read(kind, object).workload.unwrap().rollout_takes
+        };
+        let rolling = |takes: Value, adds: Value| {
+            let rules = json!({"maxUnavailable": takes, "maxSurge": adds});
+            json!({"replicas": 10, "strategy": {"type": "RollingUpdate", "rollingUpdate": rules}})
+        };
+        assert_eq!(takes("Deployment", rolling(json!("25%"), json!(0))), 2);
+        assert_eq!(takes("Deployment", rolling(json!(0), json!(0))), 1);
+        assert_eq!(takes("Deployment", rolling(json!(0), json!("10%"))), 0);
+        let anew = json!({"replicas": 10, "strategy": {"type": "Recreate"}});
+        assert_eq!(takes("Deployment", anew), 10);
+        assert_eq!(takes("StatefulSet", json!({"replicas": 10})), 1);
+        let by_hand = json!({"updateStrategy": {"type": "OnDelete"}});
+        assert_eq!(takes("DaemonSet", by_hand), 0);
+        let share = json!({"updateStrategy": {"rollingUpdate": {"maxUnavailable": "25%"}}});
+        assert_eq!(takes("DaemonSet", share), 3);
     }
 
     #[test]

@@ -85,6 +85,14 @@ reasons! {
     ClusterBudget,
     /// As many of the policy's actions as may be are under way.
     MaxConcurrent,
+    /// So many of the policy's actions failed in a row that it rests.
+    BreakerOpen,
+    /// After its rest, the policy tries one action at a time.
+    BreakerHalfOpen,
+    /// The last actions on the target's owner all failed; a person should look at it.
+    NeedsHuman,
+    /// Too many of the owner's replicas would be away at once.
+    BlastRadius,
     /// The owner's rollout is not complete.
     RolloutInProgress,
     /// Outside the policy's maintenance windows.

@@ -157,6 +157,12 @@ impl Snapshot {
         self.action.status.started_at.is_some()
     }
 
+    /// The past actions on the owner `uid`, or on anything it owns.
+    pub fn past_on<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Past> {
+        let history = self.history.iter();
+        history.filter(move |past| past.owner_uid.as_deref() == Some(uid))
+    }
+
     /// UID of the object whose reading called for the action.
     pub fn offender_uid(&self) -> Option<&str> {
         let trigger = self.action.spec.trigger.as_ref()?;

@@ -77,6 +77,7 @@ pub(crate) fn workload(kind: &str, name: &str, uid: &str) -> Object {
             desired: 2,
             ready: 2,
             settled: true,
+            rollout_takes: 0,
             selector: None,
         }),
         ..pod(name, uid)
@@ -94,6 +95,15 @@ pub(crate) fn past(uid: &str, started: Timestamp) -> Past {
         phase: Phase::InProgress,
         started_at: Some(started),
         finished_at: None,
+    }
+}
+
+/// An action on the same target that ended at `finished` in `phase`, half a minute after it began.
+pub(crate) fn ended(phase: Phase, finished: Timestamp) -> Past {
+    Past {
+        phase,
+        finished_at: Some(finished),
+        ..past("ended", finished - SignedDuration::from_secs(30))
     }
 }
 
@@ -188,7 +198,7 @@ pub(crate) fn snapshot() -> Snapshot {
             workload("Deployment", "web", "web-uid"),
         ],
         offender: None,
-        pods: vec![pod],
+        pods: vec![pod, self::pod("web-2", "uid-2")],
         namespace_marks: BTreeMap::new(),
         autoscaler: None,
         history: Vec::new(),

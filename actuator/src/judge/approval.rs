@@ -69,7 +69,7 @@ pub(super) fn is_approved(snapshot: &Snapshot, plan: Option<&Plan>) -> bool {
 
 /// Whether a person must agree. The policy's entry decides, never what the
 /// action says of itself; without an entry a person must.
-fn is_required(snapshot: &Snapshot, plan: Option<&Plan>) -> bool {
+pub(super) fn is_required(snapshot: &Snapshot, plan: Option<&Plan>) -> bool {
     let Some(policy) = &snapshot.policy else {
         return true;
     };

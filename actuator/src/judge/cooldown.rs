@@ -4,11 +4,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Verdict;
+use super::{Verdict, streak::streak};
 use crate::{
     reason::Reason,
     snapshot::{Past, RECHECK, Snapshot},
 };
+
+/// Longest rest that failures add up to.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Holds an action back while another works on its target, and until the
 /// target has rested for the trigger's cooldown.
@@ -16,7 +19,8 @@ use crate::{
 /// Restarting a pod that is still settling after the last restart hides the
 /// first symptom behind a second one, so the clock runs per target and not per
 /// policy. The replacement of a pod inherits its rest; its siblings do not,
-/// because each pod that leaks is healed for its own leak.
+/// because each pod that leaks is healed for its own leak. Each failure in a row on
+/// the same owner doubles the rest, up to a day.
 pub(super) fn cooldown(snapshot: &Snapshot, now: Timestamp) -> Verdict {
     if snapshot.is_reserved() {
         return Verdict::Allow;
@@ -34,7 +38,7 @@ pub(super) fn cooldown(snapshot: &Snapshot, now: Timestamp) -> Verdict {
     let Some(last) = related.iter().filter_map(|past| past.finished_at).max() else {
         return Verdict::Allow;
     };
-    let rest = rest(snapshot);
+    let rest = grown(rest(snapshot), failures(snapshot));
     let until = last.saturating_add(rest).unwrap_or(Timestamp::MAX);
     if now < until {
         let message =
@@ -58,6 +62,21 @@ fn rest(snapshot: &Snapshot) -> SignedDuration {
         .map(|trigger| trigger.cooldown_period.get())
         .max()
         .unwrap_or_default()
+}
+
+/// How many actions in a row failed on the target's owner.
+fn failures(snapshot: &Snapshot) -> u32 {
+    let owner = snapshot.top_owner();
+    owner.map_or(0, |owner| {
+        streak(snapshot.past_on(&owner.target.uid)).failures
+    })
+}
+
+/// The rest after so many failures. A cooldown that is longer than a day from the start stays what it is.
+fn grown(rest: SignedDuration, failures: u32) -> SignedDuration {
+    let doubled = 2i32.saturating_pow(failures);
+    let grown = rest.checked_mul(doubled).unwrap_or(LONGEST);
+    rest.max(grown.min(LONGEST))
 }
 
 /// Whether a past action, which began, worked on this target: on the object
@@ -85,7 +104,7 @@ fn is_same_target(snapshot: &Snapshot, past: &Past) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{NOW, past, snapshot};
+    use crate::testing::{NOW, ended, past, snapshot};
     use proptest::prelude::*;
     use schemas::action::Phase;
 
@@ -134,7 +153,31 @@ mod tests {
         assert!(matches!(cooldown(&snapshot, NOW), Verdict::Defer { .. }));
     }
 
+    #[test]
+    fn each_failure_in_a_row_doubles_the_rest_up_to_a_day() {
+        let mut snapshot = snapshot();
+        snapshot.history = vec![ended(Phase::Failed, NOW); 2];
+        let end = NOW + SignedDuration::from_mins(20);
+        assert!(matches!(cooldown(&snapshot, NOW), Verdict::Defer { until, .. } if until == end));
+        snapshot.history.extend(vec![ended(Phase::Failed, NOW); 30]);
+        let end = NOW + LONGEST;
+        assert!(matches!(cooldown(&snapshot, NOW), Verdict::Defer { until, .. } if until == end));
+        snapshot
+            .history
+            .push(ended(Phase::Succeeded, NOW + SignedDuration::from_secs(1)));
+        let end = NOW + SignedDuration::from_secs(301);
+        assert!(matches!(cooldown(&snapshot, NOW), Verdict::Defer { until, .. } if until == end));
+    }
+
     proptest! {
+        #[test]
+        fn more_failures_never_shorten_the_rest(seconds in 0i64..200_000, failures in 0u32..70) {
+            let rest = SignedDuration::from_secs(seconds);
+            prop_assert!(grown(rest, failures) >= rest);
+            prop_assert!(grown(rest, failures + 1) >= grown(rest, failures));
+            prop_assert!(grown(rest, failures) <= rest.max(LONGEST));
+        }
+
         #[test]
         fn never_acts_inside_a_cooldown(ages in proptest::collection::vec(0i64..2000, 1..20)) {
             let mut snapshot = snapshot();

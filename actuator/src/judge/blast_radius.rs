@@ -1,0 +1,209 @@
+//! How many replicas of one owner may be away at once.
+//!
+//! What counts is what is there: the owner's ready pods, less those that other
+//! actions are about to take. The denominator is what the owner's spec wants.
+//!
+//! Pure: no IO, no clock.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::Verdict;
+use crate::{
+    object::{Object, percent_of},
+    plan::{Operation, Plan},
+    reason::Reason,
+    snapshot::{RECHECK, Snapshot},
+};
+
+/// Holds an action back while it would take more of the owner's replicas than
+/// the policy allows to be away, or the last one that is ready of several; turns
+/// it down when it would even with every replica ready. Replacing what is not
+/// ready takes nothing away.
+pub(super) fn blast_radius(snapshot: &Snapshot, plan: Option<&Plan>, now: Timestamp) -> Verdict {
+    let (Some(plan), Some(owner)) = (plan, snapshot.top_owner()) else {
+        return Verdict::Allow;
+    };
+    let Some(workload) = &owner.workload else {
+        return Verdict::Allow;
+    };
+    let desired = workload.desired;
+    let ready = ready(snapshot, &plan.operation);
+    let takes = match &plan.operation {
+        Operation::Evict { pod, .. } => {
+            let target = snapshot
+                .pods
+                .iter()
+                .find(|known| known.target.uid == pod.uid);
+            i32::from(target.is_some_and(|pod| pod.ready))
+        }
+        Operation::RestartRollout { .. } => workload.rollout_takes,
+        // Who scales down wants fewer: only the last replica is kept.
+        Operation::Scale { from, to, .. } => {
+            return last_replica(owner, *from, *to);
+        }
+    };
+    if takes == 0 {
+        return Verdict::Allow;
+    }
+    let least = least(snapshot, owner, desired);
+    let title = owner.title();
+    if desired.saturating_sub(takes) < least {
+        let message = format!(
+            "{takes} of {desired} replicas of {title} would be away, and {least} must stay"
+        );
+        return Verdict::deny(Reason::BlastRadius, message);
+    }
+    if ready.saturating_sub(takes) < least {
+        let message = format!(
+            "{ready} of {desired} replicas of {title} are ready, {takes} would be taken, and {least} must stay"
+        );
+        let until = now.saturating_add(RECHECK).unwrap_or(Timestamp::MAX);
+        return Verdict::defer(Reason::BlastRadius, until, message);
+    }
+    Verdict::Allow
+}
+
+/// The ready pods that no other action is about to take.
+fn ready(snapshot: &Snapshot, operation: &Operation) -> i32 {
+    let own = operation.target().uid.as_str();
+    let is_taken = |pod: &Object| {
+        let uid = pod.target.uid.as_str();
+        let mut others = snapshot.history.iter();
+        uid != own && others.any(|p| p.is_under_way() && p.target_uid.as_deref() == Some(uid))
+    };
+    let pods = snapshot.pods.iter();
+    let ready = pods.filter(|pod| pod.ready && !pod.terminating && !is_taken(pod));
+    i32::try_from(ready.count()).unwrap_or(i32::MAX)
+}
+
+/// How many replicas must stay. A percentage is rounded up, as a disruption
+/// budget rounds it, so that a small owner can be healed at all; and of a
+/// Deployment with several replicas one stays whatever the policy says.
+fn least(snapshot: &Snapshot, owner: &Object, desired: i32) -> i32 {
+    let rules = snapshot
+        .policy
+        .as_ref()
+        .map(|policy| &policy.spec.safety_rules);
+    let limit = rules.and_then(|rules| rules.max_unavailable.as_ref());
+    let by_policy = limit.map_or(0, |limit| {
+        desired.saturating_sub(count(limit, desired)).max(0)
+    });
+    let last = i32::from(owner.target.kind == "Deployment" && desired > 1);
+    by_policy.max(last)
+}
+
+/// How many may be away. What is not understood allows none.
+fn count(limit: &IntOrString, desired: i32) -> i32 {
+    match limit {
+        IntOrString::Int(number) => *number,
+        IntOrString::String(text) => {
+            let percent = text.strip_suffix('%').and_then(|text| text.parse().ok());
+            let count = percent.and_then(|percent| percent_of(percent, desired, true));
+            count.unwrap_or(0)
+        }
+    }
+}
+
+fn last_replica(owner: &Object, from: i32, to: i32) -> Verdict {
+    if owner.target.kind == "Deployment" && from > 1 && to < 1 {
+        let message = format!("{} would have no replica left", owner.title());
+        return Verdict::deny(Reason::BlastRadius, message);
+    }
+    Verdict::Allow
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        plan::plan,
+        testing::{NOW, past, pod, snapshot},
+    };
+    use proptest::prelude::*;
+
+    fn ask(snapshot: &Snapshot) -> Verdict {
+        blast_radius(snapshot, plan(snapshot).ok().as_ref(), NOW)
+    }
+
+    /// The target and its siblings: `ready` of `desired` pods are.
+    fn replicas(desired: i32, ready: i32, limit: Option<IntOrString>) -> Snapshot {
+        let mut snapshot = snapshot();
+        let rules = &mut snapshot.policy.as_mut().unwrap().spec.safety_rules;
+        rules.max_unavailable = limit;
+        snapshot.owners[1].workload.as_mut().unwrap().desired = desired;
+        snapshot.pods = (1..=desired)
+            .map(|number| {
+                let mut pod = pod(&format!("web-{number}"), &format!("uid-{number}"));
+                pod.ready = number <= ready;
+                pod
+            })
+            .collect();
+        snapshot
+    }
+
+    fn percent(percent: u8) -> IntOrString {
+        IntOrString::String(format!("{percent}%"))
+    }
+
+    #[test]
+    fn what_is_away_already_counts() {
+        let limit = Some(IntOrString::Int(1));
+        assert_eq!(ask(&replicas(4, 4, limit.clone())), Verdict::Allow);
+        assert!(matches!(ask(&replicas(4, 3, limit)), Verdict::Defer { .. }));
+    }
+
+    #[test]
+    fn a_share_is_of_what_the_spec_wants_and_rounds_up() {
+        assert_eq!(ask(&replicas(8, 7, Some(percent(25)))), Verdict::Allow);
+        assert!(matches!(
+            ask(&replicas(8, 6, Some(percent(25)))),
+            Verdict::Defer { .. }
+        ));
+        assert_eq!(ask(&replicas(3, 3, Some(percent(25)))), Verdict::Allow);
+        assert!(matches!(
+            ask(&replicas(3, 3, Some(percent(0)))),
+            Verdict::Deny { .. }
+        ));
+    }
+
+    #[test]
+    fn the_last_ready_replica_of_several_stays_and_an_only_one_does_not() {
+        assert!(matches!(ask(&replicas(3, 1, None)), Verdict::Defer { .. }));
+        assert_eq!(ask(&replicas(1, 1, None)), Verdict::Allow);
+    }
+
+    #[test]
+    fn replacing_what_is_not_ready_takes_nothing_away() {
+        assert_eq!(ask(&replicas(3, 0, Some(percent(0)))), Verdict::Allow);
+    }
+
+    #[test]
+    fn what_another_action_is_about_to_take_is_away() {
+        let mut snapshot = replicas(2, 2, Some(IntOrString::Int(1)));
+        let mut other = past("other", NOW);
+        other.target_uid = Some("uid-2".to_owned());
+        snapshot.history = vec![other];
+        assert!(matches!(ask(&snapshot), Verdict::Defer { .. }));
+    }
+
+    proptest! {
+        /// Evicts the target, over and over, as long as the guard allows it.
+        #[test]
+        fn availability_never_falls_below_the_bound(desired in 1i32..12, ready in 0i32..12, limit in 0i32..12) {
+            let ready = ready.min(desired);
+            let mut snapshot = replicas(desired, ready, Some(IntOrString::Int(limit)));
+            let bound = (desired - limit).max(i32::from(desired > 1)).min(ready);
+            for number in 0..desired.unsigned_abs() as usize {
+                let target = snapshot.pods[number].clone();
+                snapshot.action.spec.target_resource.uid = Some(target.target.uid.clone());
+                snapshot.target = Some(target);
+                if ask(&snapshot) == Verdict::Allow {
+                    snapshot.pods[number].ready = false;
+                }
+                let left = snapshot.pods.iter().filter(|pod| pod.ready).count();
+                prop_assert!(left >= bound.unsigned_abs() as usize);
+            }
+        }
+    }
+}
