@@ -250,7 +250,7 @@ fn options(nodes: u32) -> Options {
 fn install(control_plane: &ControlPlane) -> Result<()> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let deploy = tests.parent().context("tests/ is in the repository")?;
-    for part in ["namespace.yaml", "crds", "rbac"] {
+    for part in ["namespace.yaml", "crds", "rbac", "admission"] {
         let path = deploy.join("deploy").join(part);
         let apply = ["apply", "--server-side", "--validate=strict", "-f"];
         control_plane

@@ -74,7 +74,13 @@ async fn a_leak_is_healed_and_verified(shared: &Shared) {
     assert!(condition::is_true(&status.conditions, SUCCEEDED));
     let name = format!("ha/{}", action.metadata.name.clone().expect("a name"));
     let wait = ["wait", "--for=condition=Succeeded", &name, "--timeout=5s"];
-    assert!(stack.namespace.kubectl().ok(&wait).contains("condition met"));
+    assert!(
+        stack
+            .namespace
+            .kubectl()
+            .ok(&wait)
+            .contains("condition met")
+    );
     let verification = status.verification.expect("what verification saw");
     assert_eq!(verification.outcome, "Recovered");
     assert!(
