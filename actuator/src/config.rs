@@ -37,6 +37,23 @@ pub struct Options {
     )]
     pub namespace_per_hour: u32,
 
+    /// Percent of a namespace's, or the cluster's, pods that may be sick at once before healing waits for the
+    /// storm to end: the cause is then rarely in the pods.
+    #[arg(long = "storm-percent", env = "KUBESKIPPY_STORM_PERCENT", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub storm_percent: u32,
+
+    /// Fewer sick pods than this are no storm, whatever their share.
+    #[arg(
+        long = "storm-pods",
+        env = "KUBESKIPPY_STORM_PODS",
+        default_value_t = 10
+    )]
+    pub storm_pods: u32,
+
+    /// Seconds that an actuator looks on after it began to act. Left out: the duration of the lease.
+    #[arg(long = "warmup-seconds", env = "KUBESKIPPY_WARMUP_SECONDS")]
+    pub warmup_seconds: Option<u16>,
+
     /// Actions that are looked at concurrently. Budgets hold whatever this says.
     #[arg(long = "reconciles", env = "KUBESKIPPY_RECONCILES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub reconciles: u16,

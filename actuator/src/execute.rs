@@ -23,7 +23,7 @@ use crate::{judge::Permit, object::api_resource, plan::Operation};
 pub const FIELD_MANAGER: &str = "kubeskippy-actuator";
 
 /// The template annotation that kubectl and every controller know as "restart".
-const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// Why a plan could not be carried out.
 #[derive(Debug, thiserror::Error)]

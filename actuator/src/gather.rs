@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::{
     autoscaling::v2::HorizontalPodAutoscaler,
-    core::v1::{ConfigMap, Namespace},
+    core::v1::{ConfigMap, Namespace, Pod},
 };
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
@@ -24,7 +24,7 @@ use schemas::{
 use crate::{
     config::PAUSE,
     object::{Object, api_resource},
-    snapshot::{Limits, Past, Policy, Snapshot, Subject},
+    snapshot::{Limits, Past, Policy, Population, Snapshot, Subject},
 };
 
 /// Why the picture is incomplete.
@@ -99,6 +99,8 @@ impl Gatherer {
             },
             target,
             history: Vec::new(),
+            population: self.population(&action, namespace).await?,
+            acting_since: None,
             observation: self.observation(&action).await,
             paused: self.paused().await?,
             limits: self.limits.clone(),
@@ -266,6 +268,25 @@ impl Gatherer {
             .map(kube::ResourceExt::name_any))
     }
 
+    /// How many pods there are, told by the API server without listing them. Of an action that has begun nobody asks.
+    async fn population(&self, action: &Subject, namespace: &str) -> Result<Population, Error> {
+        if action.status.started_at.is_some() {
+            return Ok(Population::default());
+        }
+        let pods = |api: Api<Pod>| async move {
+            let one = api.list_metadata(&ListParams::default().limit(1)).await;
+            let one = one.map_err(|source| failed("the number of pods", source))?;
+            let rest = one.metadata.remaining_item_count.unwrap_or_default();
+            let rest = u64::try_from(rest).unwrap_or_default();
+            let first = u64::try_from(one.items.len()).unwrap_or_default();
+            Ok(first.saturating_add(rest))
+        };
+        Ok(Population {
+            namespace: pods(Api::namespaced(self.client.clone(), namespace)).await?,
+            cluster: pods(Api::all(self.client.clone())).await?,
+        })
+    }
+
     async fn paused(&self) -> Result<Option<String>, Error> {
         let namespace = &self.limits.system_namespace;
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
@@ -339,6 +360,15 @@ pub fn subject(action: &HealingAction) -> Subject {
     }
 }
 
+/// UID of the pod whose reading called for the action; of an action by hand, or about something else, none.
+fn sick_pod(action: &HealingAction) -> Option<String> {
+    let trigger = action.spec.trigger.as_ref()?;
+    let wanted = &action.spec.target_resource;
+    let kind = trigger.offender_kind.as_ref().unwrap_or(&wanted.kind);
+    let uid = trigger.offender_uid.as_ref().or(wanted.uid.as_ref());
+    uid.filter(|_| kind == "Pod").cloned()
+}
+
 /// What counts about an action when another is judged.
 pub fn past(action: &HealingAction) -> Past {
     let status = action.status.clone().unwrap_or_default();
@@ -346,6 +376,7 @@ pub fn past(action: &HealingAction) -> Past {
         uid: action.uid().unwrap_or_default(),
         namespace: action.namespace().unwrap_or_default(),
         policy: action.spec.policy_name.clone(),
+        offender_uid: sick_pod(action),
         target_uid: status.target_uid,
         owner_uid: status.owner_uid,
         phase: status.phase,

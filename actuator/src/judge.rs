@@ -26,14 +26,17 @@ mod breaker;
 mod budget;
 mod cooldown;
 mod freshness;
+mod ownership;
 mod pause;
 mod permit;
 mod protected;
 mod rollout;
 mod schedule;
 mod scope;
+mod storm;
 mod streak;
 mod strikes;
+mod warmup;
 
 pub(crate) use freshness::matching;
 pub use permit::Permit;
@@ -160,13 +163,16 @@ pub fn judge(snapshot: &Snapshot, now: Timestamp) -> Judgement {
     let plan = plan.ok();
     let answers = [
         ("pause", pause::pause(snapshot, now)),
+        ("warmup", warmup::warmup(snapshot, now)),
         ("scope", scope::scope(snapshot)),
         ("protected", protected::protected(snapshot)),
         ("freshness", freshness::freshness(snapshot, now)),
         ("remedy", remedy),
+        ("ownership", ownership::ownership(snapshot, plan.as_ref())),
         ("approval", approval::approval(snapshot, plan.as_ref(), now)),
         ("schedule", schedule::schedule(snapshot, now)),
         ("rollout", rollout::rollout(snapshot, now)),
+        ("storm", storm::storm(snapshot, now)),
         ("cooldown", cooldown::cooldown(snapshot, now)),
         ("strikes", strikes::strikes(snapshot, plan.as_ref(), now)),
         ("breaker", breaker::breaker(snapshot, now)),

@@ -26,6 +26,7 @@ pub mod record;
 pub mod report;
 pub mod snapshot;
 pub mod telemetry;
+pub mod tenure;
 pub mod verify;
 
 mod serve;

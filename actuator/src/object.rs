@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta};
 use schemas::{object::Owner, target::Target};
 use serde_json::Value;
@@ -29,12 +29,23 @@ pub struct Object {
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
+    /// Who set which of its fields.
+    pub managers: Vec<Manager>,
     /// Its controlling owner.
     pub controller: Option<Owner>,
     /// For a pod: whether its `Ready` condition is true.
     pub ready: bool,
     /// For a workload: its replicas.
     pub workload: Option<Workload>,
+}
+
+/// Who set some of an object's fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manager {
+    /// The name that it goes by.
+    pub name: String,
+    /// Which fields, as `managedFields` spells them.
+    pub fields: Value,
 }
 
 /// The replicas of a workload.
@@ -61,6 +72,7 @@ impl Object {
             types: _,
         } = object;
         let controller = controller(&metadata);
+        let managers = managers(&metadata);
         let generation = metadata.generation;
         Self {
             target: Target {
@@ -73,6 +85,7 @@ impl Object {
             resource_version: metadata.resource_version.unwrap_or_default(),
             created_at: metadata.creation_timestamp.map(|time| time.0),
             terminating: metadata.deletion_timestamp.is_some(),
+            managers,
             labels: metadata.labels.unwrap_or_default(),
             annotations: metadata.annotations.unwrap_or_default(),
             controller,
@@ -96,6 +109,16 @@ fn controller(metadata: &ObjectMeta) -> Option<Owner> {
         name: owner.name.clone(),
         uid: owner.uid.clone(),
     })
+}
+
+fn managers(metadata: &ObjectMeta) -> Vec<Manager> {
+    let entries = metadata.managed_fields.as_deref().unwrap_or_default();
+    let read = |entry: &ManagedFieldsEntry| {
+        let name = entry.manager.clone()?;
+        let fields = entry.fields_v1.clone()?.0;
+        Some(Manager { name, fields })
+    };
+    entries.iter().filter_map(read).collect()
 }
 
 fn is_ready(data: &Value) -> bool {

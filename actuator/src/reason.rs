@@ -93,6 +93,12 @@ reasons! {
     NeedsHuman,
     /// Too many of the owner's replicas would be away at once.
     BlastRadius,
+    /// Another controller owns the field that would be written.
+    FieldOwned,
+    /// Too large a share of the pods is sick at once.
+    Storm,
+    /// The actuator has only just begun to act.
+    WarmUp,
     /// The owner's rollout is not complete.
     RolloutInProgress,
     /// Outside the policy's maintenance windows.

@@ -27,6 +27,7 @@ use crate::{
     record::{self, Records},
     snapshot::Snapshot,
     telemetry::{Failure, Telemetry, Write},
+    tenure::Tenure,
     verify::verify,
 };
 
@@ -87,6 +88,8 @@ pub struct Driver {
     pub telemetry: Telemetry,
     /// Who acts.
     pub lease: Lease,
+    /// Since when.
+    pub tenure: Tenure,
     /// Which namespaces to work in.
     pub common: CommonArgs,
     /// Every action as last seen, for a first and cheap look at the history.
@@ -157,7 +160,8 @@ impl Driver {
         if let Some(wait) = rest(&action, now) {
             return Ok(Requeue::requeue(wait));
         }
-        let snapshot = self.gatherer.gather(&action).await.map_err(Error::Gather)?;
+        let mut snapshot = self.gatherer.gather(&action).await.map_err(Error::Gather)?;
+        snapshot.acting_since = self.tenure.note(self.lease.holds(), clock::now());
         let finding = match snapshot.action.status.phase {
             Phase::Pending | Phase::AwaitingApproval | Phase::Approved => {
                 self.decide(&action, &snapshot, now).await?

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures::{Stream, StreamExt as _};
+use jiff::SignedDuration;
 use kube::{
     Api, Client,
     api::ListParams,
@@ -14,7 +15,7 @@ use kube::{
 };
 use runtime::{
     bus::Bus,
-    chain,
+    chain, clock,
     config::CommonArgs,
     health::{Gate, Health},
     lease::Lease,
@@ -30,6 +31,7 @@ use crate::{
     record::Records,
     snapshot::Limits,
     telemetry::Telemetry,
+    tenure::Tenure,
 };
 
 /// What the actuator needs from the process it runs in.
@@ -70,6 +72,7 @@ pub async fn serve(
     // Whatever client this process shares, what is written to targets is sent once.
     let writer = runtime::kube::client_without_retries(&common.kube, "actuator").await?;
     let limits = limits(&common, &options);
+    let tenure = Tenure::default();
     let (actions, store) = reflector::store();
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
@@ -81,6 +84,7 @@ pub async fn serve(
         records: Records::new(writer.clone(), bus.clone(), telemetry.clone()),
         client: writer,
         telemetry: telemetry.clone(),
+        tenure: tenure.clone(),
         lease: lease.clone(),
         common,
         actions: actions.clone(),
@@ -89,7 +93,7 @@ pub async fn serve(
     let (ending, gates_ending) = (shutdown.clone(), shutdown.clone());
     let work = Controller::for_stream(stream, actions.clone())
         .with_config(ControllerConfig::default().concurrency(reconciles))
-        .reconcile_all_on(changes(lease.clone(), telemetry))
+        .reconcile_all_on(changes(lease.clone(), tenure.clone(), telemetry))
         .graceful_shutdown_on(async move { ending.wait().await })
         .run(reconcile, on_error, driver)
         .for_each(|passed| {
@@ -120,25 +124,33 @@ fn limits(common: &CommonArgs, options: &Options) -> Limits {
     let Options {
         cluster_per_hour,
         namespace_per_hour,
+        storm_percent,
+        storm_pods,
+        warmup_seconds,
         reconciles: _,
     } = options;
+    let warmup = warmup_seconds.unwrap_or(common.lease.lease_seconds);
     Limits {
         system_namespace: common.lease.lease_namespace.clone(),
         cluster_per_hour: *cluster_per_hour,
         namespace_per_hour: *namespace_per_hour,
+        storm_percent: *storm_percent,
+        storm_pods: *storm_pods,
+        warmup: SignedDuration::from_secs(i64::from(warmup)),
     }
 }
 
 /// Yields whenever this replica begins to hold the lease, so that it looks at every action at once.
-fn changes(lease: Lease, telemetry: Telemetry) -> impl Stream<Item = ()> + Send {
+fn changes(lease: Lease, tenure: Tenure, telemetry: Telemetry) -> impl Stream<Item = ()> + Send {
     futures::stream::unfold(
-        (lease, telemetry, false),
-        |(mut lease, telemetry, mut held)| async move {
+        (lease, tenure, telemetry, false),
+        |(mut lease, tenure, telemetry, mut held)| async move {
             loop {
                 let holds = lease.holds();
+                tenure.note(holds, clock::now());
                 telemetry.leading.set(i64::from(holds));
                 if holds && !held {
-                    return Some(((), (lease, telemetry, true)));
+                    return Some(((), (lease, tenure, telemetry, true)));
                 }
                 held = holds;
                 lease.changed().await;

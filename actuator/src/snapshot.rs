@@ -45,6 +45,10 @@ pub struct Snapshot {
     pub history: Vec<Past>,
     /// What the analyzer last reported on the target.
     pub observation: Option<Observation>,
+    /// How many pods there are.
+    pub population: Population,
+    /// Since when this replica acts.
+    pub acting_since: Option<Timestamp>,
     /// Why the kill switch is on, when it is.
     pub paused: Option<String>,
     /// Limits from the configuration.
@@ -96,6 +100,8 @@ pub struct Past {
     pub target_uid: Option<String>,
     /// UID of the top-most owner of its target.
     pub owner_uid: Option<String>,
+    /// UID of the pod whose reading called for it.
+    pub offender_uid: Option<String>,
     /// Where it is in its life.
     pub phase: Phase,
     /// When its intent was recorded.
@@ -113,6 +119,21 @@ pub struct Limits {
     pub cluster_per_hour: u32,
     /// Actions started in one namespace within any hour.
     pub namespace_per_hour: u32,
+    /// Percent of the pods of a namespace, or of the cluster, that are a storm when sick at once.
+    pub storm_percent: u32,
+    /// Fewer sick pods than this are no storm.
+    pub storm_pods: u32,
+    /// How long an actuator looks on before it acts.
+    pub warmup: SignedDuration,
+}
+
+/// How many pods there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Population {
+    /// In the target's namespace.
+    pub namespace: u64,
+    /// In the cluster.
+    pub cluster: u64,
 }
 
 impl Past {

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     object::{Object, Workload},
-    snapshot::{Limits, Past, Policy, Snapshot, Subject},
+    snapshot::{Limits, Past, Policy, Population, Snapshot, Subject},
 };
 
 /// 2030-01-01T12:00:00Z.
@@ -60,6 +60,7 @@ pub(crate) fn pod(name: &str, uid: &str) -> Object {
         terminating: false,
         labels: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
         annotations: BTreeMap::new(),
+        managers: Vec::new(),
         controller: Some(owned_by("ReplicaSet", "web-abc", "rs-uid")),
         ready: true,
         workload: None,
@@ -92,6 +93,7 @@ pub(crate) fn past(uid: &str, started: Timestamp) -> Past {
         policy: "leaks".to_owned(),
         target_uid: Some("uid-1".to_owned()),
         owner_uid: Some("web-uid".to_owned()),
+        offender_uid: Some("uid-1".to_owned()),
         phase: Phase::InProgress,
         started_at: Some(started),
         finished_at: None,
@@ -202,11 +204,19 @@ pub(crate) fn snapshot() -> Snapshot {
         namespace_marks: BTreeMap::new(),
         autoscaler: None,
         history: Vec::new(),
+        population: Population {
+            namespace: 100,
+            cluster: 1000,
+        },
+        acting_since: Some(NOW - SignedDuration::from_hours(1)),
         paused: None,
         limits: Limits {
             system_namespace: "kubeskippy-system".to_owned(),
             cluster_per_hour: 60,
             namespace_per_hour: 30,
+            storm_percent: 30,
+            storm_pods: 10,
+            warmup: SignedDuration::from_secs(15),
         },
     }
 }

@@ -10,7 +10,7 @@ fn every_guard_answers_even_when_the_first_says_no() {
     snapshot.policy = None;
     snapshot.target = None;
     let judgement = judge(&snapshot, NOW);
-    assert_eq!(judgement.verdicts.len(), 13);
+    assert_eq!(judgement.verdicts.len(), 16);
     assert!(matches!(
         judgement.verdict,
         Verdict::Deny {

@@ -32,7 +32,7 @@ fn an_allowed_action_records_its_intent_before_anything_else() {
     assert_eq!(status.target.as_deref(), Some("Pod/web-1"));
     assert_eq!(status.owner.as_deref(), Some("Deployment/web"));
     assert_eq!(status.plan, ["evict Pod shop/web-1"]);
-    assert_eq!(status.verdicts.len(), 13);
+    assert_eq!(status.verdicts.len(), 16);
     assert!(condition::is_true(&status.conditions, action::ALLOWED));
     assert!(!condition::is_true(&status.conditions, action::SUCCEEDED));
 }
