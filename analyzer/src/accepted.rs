@@ -16,7 +16,7 @@ use schemas::{
 };
 
 use crate::{
-    promql::{self, Query},
+    promql::{self, Query, Stretch, Trend},
     scope::{self, Scope},
 };
 
@@ -71,6 +71,15 @@ pub enum Source {
         text: String,
         /// As it is evaluated.
         query: Box<Query>,
+    },
+    /// The trend of a metric, carried on.
+    Trend {
+        /// The metric.
+        trend: Box<Trend>,
+        /// How far back it is fitted, and how far it is carried on.
+        stretch: Stretch,
+        /// Least share of the variance that it must explain to be believed.
+        confidence: f64,
     },
     /// Occurrences of Kubernetes Events within a span.
     Events {
@@ -130,14 +139,6 @@ pub enum Error {
         /// Name of the trigger.
         trigger: String,
     },
-    /// This version does not evaluate triggers of that type.
-    #[error(
-        "trigger {trigger:?} is predictive, which this version does not evaluate: use a metric trigger with a lower threshold"
-    )]
-    Unsupported {
-        /// Name of the trigger.
-        trigger: String,
-    },
     /// The object did not come from an API server.
     #[error("the policy has no UID, namespace or name")]
     Unnamed,
@@ -152,7 +153,6 @@ impl Error {
             Self::Pattern { .. } => "InvalidPattern",
             Self::TooLong { .. } => "WindowTooLong",
             Self::Incomplete { .. } => "InvalidTrigger",
-            Self::Unsupported { .. } => "Unsupported",
             Self::Unnamed => "Unnamed",
         }
     }
@@ -217,11 +217,7 @@ fn watch(trigger: &Trigger, bounds: &Bounds) -> Result<Watched, Error> {
             };
             (Operator::AtLeast, 1.0, source)
         }
-        TriggerType::Predictive => {
-            return Err(Error::Unsupported {
-                trigger: trigger.name.clone(),
-            });
-        }
+        TriggerType::Predictive => predictive(trigger).ok_or_else(incomplete)??,
     };
     let watched = Watched {
         name: trigger.name.clone(),
@@ -265,6 +261,25 @@ fn metric(trigger: &Trigger) -> Option<Result<Compared, Error>> {
     }))
 }
 
+fn predictive(trigger: &Trigger) -> Option<Result<Compared, Error>> {
+    let predictive = trigger.predictive_trigger.as_ref()?;
+    let trend = Trend::parse(&predictive.query).map_err(|source| Error::Query {
+        trigger: trigger.name.clone(),
+        source,
+    });
+    Some(trend.map(|trend| {
+        let source = Source::Trend {
+            trend: Box::new(trend),
+            stretch: Stretch {
+                lookback: predictive.lookback.get(),
+                horizon: predictive.horizon.get(),
+            },
+            confidence: predictive.min_confidence,
+        };
+        (predictive.operator, predictive.threshold, source)
+    }))
+}
+
 fn events(trigger: &Trigger) -> Option<Result<Compared, Error>> {
     let events = trigger.event_trigger.as_ref()?;
     // The pattern must match all of the reason.
@@ -287,6 +302,7 @@ impl Source {
     pub fn span(&self) -> SignedDuration {
         match self {
             Self::Metric { query, .. } => query.span(),
+            Self::Trend { stretch, .. } => stretch.lookback,
             Self::Events { window, .. } => *window,
             Self::Condition { .. } => SignedDuration::ZERO,
         }
@@ -298,6 +314,9 @@ impl Watched {
     pub fn subject(&self) -> String {
         match &self.source {
             Source::Metric { text, .. } => text.clone(),
+            Source::Trend { trend, stretch, .. } => {
+                format!("{} over {} s", trend.text(), stretch.lookback.as_secs())
+            }
             Source::Events { reason, window, .. } => {
                 let pattern = reason.as_str();
                 let pattern = pattern.strip_prefix("^(?:").unwrap_or(pattern);
@@ -382,6 +401,16 @@ mod tests {
         };
         assert!(reason.is_match("BackOff"));
         assert!(!reason.is_match("NoBackOff"));
+    }
+
+    #[test]
+    fn a_trend_is_of_a_plain_metric_and_looks_back_its_lookback() {
+        let policy = policy("p").predictive("memory_usage_percent", 95.0);
+        let accepted = accept(&policy.build(), &bounds()).unwrap();
+        assert_eq!(accepted.span().0, SignedDuration::from_mins(10));
+        let refused = crate::testing::policy("p").predictive("rate(cpu_usage_cores[5m])", 95.0);
+        let refused = accept(&refused.build(), &bounds()).unwrap_err();
+        assert_eq!(refused.reason(), "InvalidQuery");
     }
 
     #[test]

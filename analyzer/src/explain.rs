@@ -15,31 +15,53 @@ use schemas::{
 
 use crate::{
     accepted::{Source, Watched},
+    forecast::Basis,
     measure::Measured,
     recommend::Offence,
 };
 
-/// A value against its threshold, as people read it: `86.2 > 85`.
-pub fn compared(watched: &Watched, value: Option<f64>) -> String {
-    let Some(value) = value else {
+/// A value against its threshold, as people read it: `86.2 > 85`, or `forecast 97.3 > 95 in 10m (R² 0.98)`.
+pub fn compared(watched: &Watched, measured: Option<&Measured>) -> String {
+    let Some(Measured { value, basis, .. }) = measured else {
         return "no data".to_owned();
     };
+    let value = *value;
     match &watched.source {
         Source::Condition { kind, status } => {
             let is = if value >= 1.0 { "is" } else { "is not" };
             format!("{kind} {is} {}", status.as_str())
         }
-        Source::Metric { .. } | Source::Events { .. } => {
-            let holds = watched.operator.breaches(value, watched.threshold);
-            let not = if holds { "" } else { "not " };
-            let (mut shown, threshold) = (number(value), number(watched.threshold));
-            let differs = (value - watched.threshold).abs() > 0.0;
-            if shown == threshold && differs {
-                shown = format!("{value:.4}");
+        Source::Trend { stretch, .. } => {
+            let compared = numbers(watched, value);
+            match *basis {
+                Basis::Forecast { confidence } => {
+                    let horizon = span(stretch.horizon);
+                    format!("forecast {compared} in {horizon} (R² {confidence:.2})")
+                }
+                Basis::Already => format!("{compared} already"),
+                Basis::NoTrend { confidence } => {
+                    format!("{compared}, and no trend (R² {confidence:.2})")
+                }
+                Basis::TooYoung { covered } => {
+                    let (covered, lookback) = (span(covered), span(stretch.lookback));
+                    format!("{compared}, and no trend yet ({covered} of {lookback})")
+                }
+                Basis::Measured => compared,
             }
-            format!("{shown} {not}{} {threshold}", watched.operator)
         }
+        Source::Metric { .. } | Source::Events { .. } => numbers(watched, value),
     }
+}
+
+fn numbers(watched: &Watched, value: f64) -> String {
+    let holds = watched.operator.breaches(value, watched.threshold);
+    let not = if holds { "" } else { "not " };
+    let (mut shown, threshold) = (number(value), number(watched.threshold));
+    let differs = (value - watched.threshold).abs() > 0.0;
+    if shown == threshold && differs {
+        shown = format!("{value:.4}");
+    }
+    format!("{shown} {not}{} {threshold}", watched.operator)
 }
 
 /// A number with as many decimals as its size deserves.
@@ -79,7 +101,7 @@ pub fn reading(offence: &Offence<'_>, target: &Target) -> TriggerReading {
     TriggerReading {
         name: watched.name.clone(),
         severity: watched.severity,
-        reading: compared(watched, Some(measured.value)),
+        reading: compared(watched, Some(measured)),
         value: Some(measured.value),
         threshold: Some(watched.threshold),
         operator: Some(watched.operator),
@@ -101,13 +123,13 @@ pub fn diagnosis(offence: &Offence<'_>) -> Diagnosis {
         measured,
     } = offence;
     let provenance = match watched.source {
-        Source::Metric { .. } => "metric",
+        Source::Metric { .. } | Source::Trend { .. } => "metric",
         Source::Events { .. } | Source::Condition { .. } => "control-plane",
     };
     let subject = watched.subject();
-    let compared = compared(watched, Some(measured.value));
+    let compared = compared(watched, Some(measured));
     let value = match watched.source {
-        Source::Metric { .. } | Source::Events { .. } => {
+        Source::Metric { .. } | Source::Trend { .. } | Source::Events { .. } => {
             let speaker = speaker(offender, Some(measured));
             format!(
                 "{subject} of {speaker}: {compared}, sampled at {}",

@@ -25,6 +25,7 @@ pub mod analysis;
 pub mod conditions;
 pub mod config;
 pub mod explain;
+pub mod forecast;
 pub mod inventory;
 pub mod measure;
 pub mod promql;

@@ -16,6 +16,7 @@ use schemas::{object::ObjectState, operator::Operator, policy::ConditionStatus};
 use crate::{
     accepted::{Source, Watched},
     conditions,
+    forecast::{self, Basis},
     inventory::Inventory,
     promql::{self, Owner, Vector},
     window::Window,
@@ -32,10 +33,14 @@ pub struct Measured {
     pub pod: Option<String>,
     /// Event time of what the value was made of.
     pub sampled_at: Timestamp,
+    /// What kind of value it is.
+    pub basis: Basis,
 }
 
 /// The value on an object, or why there is none.
 pub type Value = Result<Measured, String>;
+
+const NO_SAMPLE: &str = "no sample of it or of its pods is known";
 
 /// The values of one trigger at one tick.
 #[derive(Debug)]
@@ -52,6 +57,7 @@ enum Readings {
         pods: BTreeMap<Arc<str>, promql::Reading>,
         owners: BTreeMap<Owner, promql::Reading>,
     },
+    Trends(BTreeMap<Arc<str>, Value>),
     Counts(BTreeMap<String, u64>),
     /// `BackOff` events about each object within the last minute.
     Conditions(BTreeMap<String, u64>),
@@ -69,6 +75,10 @@ pub fn measure<'a>(
     let readings = match &watched.source {
         Source::Metric { query, .. } => match promql::evaluate(query, window, at) {
             Ok(vector) => series(&vector, watched.operator),
+            Err(error) => Readings::Failed(error.to_string()),
+        },
+        Source::Trend { trend, stretch, .. } => match promql::fit(trend, window, at, *stretch) {
+            Ok(fitted) => Readings::Trends(forecast::per_pod(watched, fitted)),
             Err(error) => Readings::Failed(error.to_string()),
         },
         Source::Events {
@@ -107,6 +117,7 @@ impl Measurements<'_> {
     pub fn of(&self, state: &ObjectState) -> Value {
         match &self.readings {
             Readings::Series { pods, owners } => self.of_series(state, pods, owners),
+            Readings::Trends(pods) => self.of_trends(state, pods),
             Readings::Counts(counts) => Ok(self.of_counts(state, counts)),
             Readings::Conditions(backoffs) => self.of_condition(state, backoffs),
             Readings::Failed(reason) => Err(reason.clone()),
@@ -156,8 +167,24 @@ impl Measurements<'_> {
         };
         match worst.or_else(|| owners.get(&owner).map(measured)) {
             Some(found) => known(found),
-            None => Err("no sample of it or of its pods is known".to_owned()),
+            None => Err(NO_SAMPLE.to_owned()),
         }
+    }
+
+    fn of_trends(&self, state: &ObjectState, pods: &BTreeMap<Arc<str>, Value>) -> Value {
+        let own = |pod: &ObjectState| pods.get(pod.target.uid.as_str());
+        if state.pod.is_some() {
+            let why = || why_no_data(state, self.watched, pods.is_empty());
+            return own(state).cloned().unwrap_or_else(|| Err(why()));
+        }
+        let worst = self.worst(state, |pod| {
+            let mut of_pod = own(pod)?.clone().ok()?;
+            of_pod.pod = Some(pod.target.name.clone());
+            Some(of_pod)
+        });
+        let of_pods = || self.inventory.pods_of(&state.target.uid);
+        let why = || of_pods().find_map(|pod| own(pod)?.clone().err());
+        worst.ok_or_else(|| why().unwrap_or_else(|| NO_SAMPLE.to_owned()))
     }
 
     fn of_counts(&self, state: &ObjectState, counts: &BTreeMap<String, u64>) -> Measured {
@@ -228,6 +255,7 @@ impl Measurements<'_> {
             container: None,
             pod: None,
             sampled_at: self.at,
+            basis: Basis::Measured,
         }
     }
 }
@@ -239,6 +267,7 @@ fn measured(reading: &promql::Reading) -> Measured {
         container: (!container.is_empty()).then_some(container),
         pod: None,
         sampled_at: reading.sampled_at,
+        basis: Basis::Measured,
     }
 }
 
@@ -254,8 +283,12 @@ fn known(measured: Measured) -> Value {
 /// Why a pod has no value, in words for a policy's status.
 fn why_no_data(state: &ObjectState, watched: &Watched, no_pods_at_all: bool) -> String {
     let containers = || state.pod.iter().flat_map(|pod| &pod.containers);
-    let Source::Metric { text, .. } = &watched.source else {
-        return "nothing is known of it".to_owned();
+    let text = match &watched.source {
+        Source::Metric { text, .. } => text,
+        Source::Trend { trend, .. } => trend.text(),
+        Source::Events { .. } | Source::Condition { .. } => {
+            return "nothing is known of it".to_owned();
+        }
     };
     let unlimited_memory = containers().all(|one| one.resources.memory_limit_bytes.is_none());
     let unlimited_cpu = containers().all(|one| one.resources.cpu_limit_cores.is_none());

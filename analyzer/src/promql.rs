@@ -15,6 +15,7 @@ use schemas::policy::EventType;
 
 pub use self::{
     error::Error,
+    trend::{Fitted, Stretch, Trend, fit},
     vector::{Labels, Owner, Reading, Sample, Vector},
 };
 use crate::window::{self, Wanted, Window};
@@ -31,6 +32,7 @@ mod range;
 mod select;
 #[cfg(test)]
 mod tests;
+mod trend;
 mod vector;
 mod warnings;
 
@@ -54,12 +56,7 @@ pub struct Query {
 impl Query {
     /// Reads PromQL, or one of the short names.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        if text.len() > MAX_LENGTH {
-            return Err(Error::Unsupported {
-                what: format!("a query of {} bytes", text.len()),
-                instead: "write at most 2048",
-            });
-        }
+        within_length(text)?;
         let parsed = promql_parser::parser::parse(text);
         let expr = parsed.map_err(|message| Error::Syntax { message })?;
         Ok(Self {
@@ -77,6 +74,16 @@ impl Query {
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+fn within_length(text: &str) -> Result<(), Error> {
+    if text.len() <= MAX_LENGTH {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: format!("a query of {} bytes", text.len()),
+        instead: "write at most 2048",
+    })
 }
 
 /// The answer at an instant.

@@ -18,7 +18,7 @@ use schemas::{
     operator::Operator,
     policy::{
         Action, ConditionTrigger, EventTrigger, HealingPolicy, HealingPolicySpec, MetricTrigger,
-        Remedy, Severity, Trigger, TriggerType,
+        PredictiveTrigger, Remedy, Severity, Trigger, TriggerType,
     },
     sample::{Cut, column},
     target::Target,
@@ -214,6 +214,23 @@ impl PolicyBuilder {
             kind: None,
             count,
             window: Duration::from_mins(5),
+        });
+        self
+    }
+
+    /// With the defaults of the schema, and a duration of 30 s.
+    pub(crate) fn predictive(mut self, query: &str, threshold: f64) -> Self {
+        let trigger = &mut self.0.spec.triggers[0];
+        trigger.kind = TriggerType::Predictive;
+        trigger.metric_trigger = None;
+        trigger.predictive_trigger = Some(PredictiveTrigger {
+            query: query.to_owned(),
+            threshold,
+            operator: Operator::Above,
+            horizon: Duration::from_mins(10),
+            lookback: Duration::from_mins(10),
+            min_confidence: 0.8,
+            duration: Duration::from_secs(30),
         });
         self
     }

@@ -11,6 +11,8 @@
 mod api;
 mod approves;
 mod heals;
+mod predicts;
+mod promql;
 mod reads;
 mod refuses;
 mod servers;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         api::trials(&shared),
         approves::trials(&shared),
         heals::trials(&shared),
+        predicts::trials(&shared),
+        promql::trials(&shared),
         reads::trials(&shared),
         refuses::trials(&shared),
         servers::trials(&shared),

@@ -300,13 +300,12 @@ impl<'a> Round<'a> {
     }
 
     fn occasion<'b>(&'b self, subject: &Subject<'b>, episode: Episode) -> Occasion<'b> {
-        let value = subject.measured.map(|measured| measured.value);
         Occasion {
             accepted: self.accepted,
             watched: subject.watched,
             target: subject.target,
             episode,
-            value,
+            measured: subject.measured,
             cluster: self.cluster,
             at: self.at,
         }

@@ -12,6 +12,7 @@ use super::Output;
 use crate::{
     accepted::{Accepted, Watched},
     explain,
+    measure::Measured,
     recommend::Recommendation,
     trigger::{Ending, Episode, Transition},
 };
@@ -23,7 +24,7 @@ pub(super) struct Occasion<'a> {
     pub(super) watched: &'a Watched,
     pub(super) target: &'a Target,
     pub(super) episode: Episode,
-    pub(super) value: Option<f64>,
+    pub(super) measured: Option<&'a Measured>,
     pub(super) cluster: &'a str,
     pub(super) at: Timestamp,
 }
@@ -32,7 +33,7 @@ pub(super) struct Occasion<'a> {
 pub(super) fn of(occasion: &Occasion<'_>, transition: Transition) -> Alert {
     let trigger = &occasion.watched.name;
     let target = occasion.target;
-    let reading = explain::compared(occasion.watched, occasion.value);
+    let reading = explain::compared(occasion.watched, occasion.measured);
     let held = occasion.episode.since;
     match transition {
         Transition::Pending => {
@@ -62,7 +63,7 @@ pub(super) fn of(occasion: &Occasion<'_>, transition: Transition) -> Alert {
 /// The alert about an action that was created.
 pub(super) fn proposed(occasion: &Occasion<'_>, recommendation: &Recommendation) -> Alert {
     let target = occasion.target;
-    let reading = explain::compared(occasion.watched, occasion.value);
+    let reading = explain::compared(occasion.watched, occasion.measured);
     let spec = &recommendation.spec;
     let on = &spec.target_resource;
     let dry_run = if spec.dry_run { " as a dry run" } else { "" };
@@ -99,7 +100,7 @@ fn alert(occasion: &Occasion<'_>, kind: AlertKind, message: String) -> Alert {
         watched,
         target,
         episode,
-        value,
+        measured,
         cluster,
         at: _,
     } = *occasion;
@@ -113,7 +114,7 @@ fn alert(occasion: &Occasion<'_>, kind: AlertKind, message: String) -> Alert {
         trigger: watched.name.clone(),
         severity: watched.severity,
         target: target.clone(),
-        value,
+        value: measured.map(|measured| measured.value),
         threshold: Some(watched.threshold),
         operator: Some(watched.operator),
         starts_at: Some(episode.since),

@@ -101,7 +101,7 @@ impl Report {
         let rank = rank(watched, measured.value);
         if self.worst.as_ref().is_none_or(|(worst, _)| rank > *worst) {
             let speaker = explain::speaker(state, Some(measured));
-            let compared = explain::compared(watched, Some(measured.value));
+            let compared = explain::compared(watched, Some(measured));
             self.worst = Some((rank, format!("{speaker} {compared}")));
         }
     }

@@ -13,11 +13,12 @@ use super::{
 };
 use crate::window::{SAMPLED_AT, SERIES, Span, TIME, VALUE};
 
-/// One range, in milliseconds.
+/// One range, and the instant of the question, in milliseconds: an offset puts the one before the other.
 #[derive(Clone, Copy)]
 struct Range {
     after: i64,
     until: i64,
+    at: i64,
 }
 
 impl Eval<'_> {
@@ -30,8 +31,12 @@ impl Eval<'_> {
             let samples = self
                 .window
                 .range(reading, &chosen.series, Span { after, until })?;
-            let reduced =
-                reduce(over.function, samples.lazy(), Range { after, until })?.collect()?;
+            let range = Range {
+                after,
+                until,
+                at: self.at,
+            };
+            let reduced = reduce(over.function, samples.lazy(), range)?.collect()?;
             chosen.labelled(&reduced)
         });
         stacked(frames.collect::<PolarsResult<_>>()?)
@@ -60,8 +65,8 @@ fn reduce(function: RangeFunction, samples: LazyFrame, range: Range) -> PolarsRe
         RangeFunction::Rate | RangeFunction::Increase | RangeFunction::Delta => {
             extrapolated(function, samples, range)
         }
-        RangeFunction::Deriv => fitted(samples, range.until, None)?,
-        RangeFunction::PredictLinear(ahead) => fitted(samples, range.until, Some(ahead))?,
+        RangeFunction::Deriv => fitted(samples, range.at, None)?,
+        RangeFunction::PredictLinear(ahead) => fitted(samples, range.at, Some(ahead))?,
     })
 }
 
@@ -75,7 +80,11 @@ pub(super) fn quantile(share: f64) -> Expr {
     } else if share > 1.0 {
         value.count().cast(DataType::Float64) * lit(f64::INFINITY)
     } else {
-        value.quantile(lit(share), QuantileMethod::Linear)
+        // What is no number stands before all others, where polars puts it behind them.
+        let mirrored = (lit(-1.0) * col(VALUE)).quantile(lit(1.0 - share), QuantileMethod::Linear);
+        when(value.clone().is_nan().any(true))
+            .then(lit(-1.0) * mirrored)
+            .otherwise(value.quantile(lit(share), QuantileMethod::Linear))
     }
 }
 

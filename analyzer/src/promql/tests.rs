@@ -237,6 +237,10 @@ fn a_line_is_fitted_and_carried_ahead() {
     assert!(close(slope, 20.0), "{slope}");
     let ahead = one("predict_linear(memory_usage_bytes[10m], 600)", &window, 290);
     assert!(close(ahead, 1e9 + 20.0 * 890.0), "{ahead}");
+    // an offset takes older samples; what is ahead is still counted from the question
+    let query = "predict_linear(memory_usage_bytes[2m] offset 1m, 600)";
+    let ahead = one(query, &window, 290);
+    assert!(close(ahead, 1e9 + 20.0 * 890.0), "{ahead}");
     assert!(close(
         one("deriv(memory_usage_percent[10m])", &window, 285),
         2000.0 / (256.0 * MIB)
@@ -295,6 +299,11 @@ fn aggregations_group_by_labels() {
     assert_eq!(one("count(memory_usage_bytes)", &window, 0), 4.0);
     assert_eq!(one("min(memory_usage_bytes) / 1024", &window, 0), 1024.0);
     assert_eq!(one("quantile(0, memory_usage_bytes)", &window, 0), MIB);
+    // the square root of what is negative is no number, and stands before all others
+    let roots = "(memory_usage_bytes - 60 * 1048576) ^ 0.5";
+    let largest = one(&format!("quantile(1, {roots})"), &window, 0);
+    assert!(close(largest, 2048.0), "{largest}");
+    assert!(one(&format!("quantile(0, {roots})"), &window, 0).is_nan());
     assert_eq!(
         values("bottomk(1, memory_usage_bytes)", &window, 0)
             .into_keys()

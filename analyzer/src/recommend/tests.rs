@@ -41,6 +41,7 @@ impl Scene {
             container: Some("app".to_owned()),
             pod: None,
             sampled_at: at(now),
+            basis: crate::forecast::Basis::Measured,
         };
         let offence = Offence {
             policy: &self.accepted,
