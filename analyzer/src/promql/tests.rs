@@ -14,7 +14,7 @@ use schemas::{
     target::Target,
 };
 
-use super::{Error, Query, Vector, count_events, evaluate};
+use super::{Error, Query, Trend, Vector, count_events, evaluate};
 use crate::window::{
     Window, WindowConfig,
     fixture::{Row, row, scrape},
@@ -245,6 +245,30 @@ fn a_line_is_fitted_and_carried_ahead() {
         one("deriv(memory_usage_percent[10m])", &window, 285),
         2000.0 / (256.0 * MIB)
     ));
+}
+
+#[test]
+fn only_a_plain_metric_has_a_trend() {
+    for text in [
+        "memory_usage_percent",
+        "(container_cpu_usage_cores{pod=~\"web-.*\"})",
+        "kube_pod_container_status_restarts_total",
+    ] {
+        assert_eq!(Trend::parse(text).unwrap().text(), text);
+    }
+    for (text, said) in [
+        ("rate(cpu_usage_cores[5m])", "functions, operators"),
+        ("memory_usage_percent > 5", "write a metric's name"),
+        ("sum by (pod) (cpu_usage_cores)", "aggregations"),
+        ("restart_count", "look at 10 minutes already"),
+        ("error_rate", "look at 10 minutes already"),
+        ("memory_usage_percent offset 5m", "drop the offset"),
+        ("memory_usage_percnt", "did you mean memory_usage_percent?"),
+        ("cpu_usage_cores[5m]", "a range of samples"),
+    ] {
+        let refused = Trend::parse(text).unwrap_err().to_string();
+        assert!(refused.contains(said), "{text}: {refused}");
+    }
 }
 
 #[test]
