@@ -15,6 +15,7 @@ mod predicts;
 mod promql;
 mod reads;
 mod refuses;
+mod remedies;
 mod servers;
 mod stack;
 mod survives;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         promql::trials(&shared),
         reads::trials(&shared),
         refuses::trials(&shared),
+        remedies::trials(&shared),
         servers::trials(&shared),
         survives::trials(&shared),
     ];

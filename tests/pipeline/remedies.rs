@@ -1,0 +1,264 @@
+//! What a person asks for by hand is done, seen done, or left alone for a reason that is told.
+
+use std::{sync::Arc, time::Duration};
+
+use harness::{AuditLog, Shared, Workload, trial, until};
+use libtest_mimic::Trial;
+use schemas::action::{HealingAction, HealingActionStatus, Phase};
+
+use crate::stack::{Part, SYSTEM, Stack, phase_of};
+
+/// How long an action by hand may take until its end.
+const DONE: Duration = Duration::from_mins(2);
+
+pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
+    vec![
+        trial(
+            "scaling_up_succeeds_once_every_replica_is_ready",
+            shared,
+            scaling_up_succeeds_once_every_replica_is_ready,
+        ),
+        trial(
+            "replicas_that_others_own_are_left_to_them",
+            shared,
+            replicas_that_others_own_are_left_to_them,
+        ),
+        trial(
+            "a_disruption_budget_is_waited_for",
+            shared,
+            a_disruption_budget_is_waited_for,
+        ),
+        trial(
+            "every_kind_of_workload_is_rolled",
+            shared,
+            every_kind_of_workload_is_rolled,
+        ),
+    ]
+}
+
+/// A namespace with a policy of the actions under test, and nothing but the actuator running.
+async fn by_hand<'a>(shared: &'a Shared, name: &str) -> Stack<'a> {
+    let mut stack = Stack::new(shared, name).await;
+    stack.namespace.apply(
+        "
+apiVersion: kubeskippy.io/v1alpha1
+kind: HealingPolicy
+metadata: {name: by-hand}
+spec:
+  selector: {resources: [{kind: Pod}, {kind: Deployment}, {kind: StatefulSet}, {kind: DaemonSet}]}
+  triggers:
+  - {name: never, type: event, eventTrigger: {reason: NeverSeen, type: Warning}}
+  actions:
+  - {name: restart, type: restart}
+  - {name: more, type: scale, scaleAction: {direction: up, replicas: 1, maxReplicas: 5}}
+  safetyRules: {maxActionsPerHour: 20, maxConcurrent: 5}
+",
+    );
+    stack.start_part(Part::Actuator).await;
+    stack.ready(Part::Actuator);
+    stack
+}
+
+/// Asks for `action` of the policy on `kind` `target`.
+fn ask(stack: &Stack<'_>, name: &str, action: &str, (kind, target): (&str, &str)) {
+    stack.namespace.apply(&format!(
+        "
+apiVersion: kubeskippy.io/v1alpha1
+kind: HealingAction
+metadata: {{name: {name}}}
+spec:
+  policyName: by-hand
+  targetResource: {{kind: {kind}, name: {target}}}
+  action: {action}
+"
+    ));
+}
+
+const RESTART: &str = "{name: restart, type: restart}";
+const MORE: &str =
+    "{name: more, type: scale, scaleAction: {direction: up, replicas: 1, maxReplicas: 5}}";
+
+/// Waits until the action `name` is as `is_met` wants it.
+async fn wait_for(
+    stack: &Stack<'_>,
+    name: &str,
+    is_met: impl Fn(&HealingActionStatus) -> bool,
+) -> HealingActionStatus {
+    until(&format!("the action {name}"), DONE, async || {
+        let actions = stack.actions().await;
+        let found = |action: &&HealingAction| action.metadata.name.as_deref() == Some(name);
+        let status = actions.iter().find(found).and_then(|a| a.status.clone());
+        let status = status.ok_or_else(|| "not looked at yet".to_owned())?;
+        if is_met(&status) {
+            return Ok(status);
+        }
+        let (phase, reason, message) = (status.phase, status.reason, status.message);
+        Err(format!("{phase} {reason:?} {message:?}; {}", stack.tails()))
+    })
+    .await
+}
+
+async fn ended_in(stack: &Stack<'_>, name: &str, phase: Phase) -> HealingActionStatus {
+    let status = wait_for(stack, name, |status| status.phase.is_final()).await;
+    assert_eq!(status.phase, phase, "{status:?}");
+    status
+}
+
+/// What the actuator changed in the test's namespace, besides telling about it.
+fn writes(shared: &Shared, stack: &Stack<'_>) -> AuditLog {
+    shared
+        .control_plane()
+        .audit_entries()
+        .by_service_account(SYSTEM, "kubeskippy-actuator")
+        .in_namespace(stack.namespace.name())
+        .effective()
+        .keep(|entry| !matches!(entry.resource.as_str(), "healingactions" | "events"))
+}
+
+async fn scaling_up_succeeds_once_every_replica_is_ready(shared: &Shared) {
+    let stack = by_hand(shared, "scale").await;
+    let web = Workload::deployment("web").replicas(2);
+    stack.namespace.create_workload(&web);
+    stack.ready_pods("app=web", 2).await;
+    ask(&stack, "more", MORE, ("Deployment", "web"));
+
+    let status = ended_in(&stack, "more", Phase::Succeeded).await;
+
+    assert_eq!(status.plan.len(), 1, "{status:?}");
+    let jsonpath = "jsonpath={.spec.replicas} {.status.readyReplicas}";
+    let counts = stack
+        .namespace
+        .kubectl()
+        .ok(&["get", "deployment", "web", "-o", jsonpath]);
+    assert_eq!(counts, "3 3");
+    let scalings = writes(shared, &stack).keep(|entry| entry.subresource == "scale");
+    assert_eq!(scalings.entries().len(), 1, "{scalings:?}");
+}
+
+async fn replicas_that_others_own_are_left_to_them(shared: &Shared) {
+    let stack = by_hand(shared, "owned").await;
+    for name in ["by-hpa", "by-argo"] {
+        stack
+            .namespace
+            .create_workload(&Workload::deployment(name).replicas(2));
+        stack.ready_pods(&format!("app={name}"), 2).await;
+    }
+    stack.namespace.apply(
+        "
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web-autoscaler}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: by-hpa}
+  minReplicas: 2
+  maxReplicas: 4
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
+",
+    );
+    let fields = "--patch={\"spec\":{\"replicas\":3}}";
+    stack.namespace.kubectl().ok(&[
+        "patch",
+        "deployment",
+        "by-argo",
+        "--field-manager=argocd-controller",
+        fields,
+    ]);
+    stack.ready_pods("app=by-argo", 3).await;
+    ask(&stack, "more-hpa", MORE, ("Deployment", "by-hpa"));
+    ask(&stack, "more-argo", MORE, ("Deployment", "by-argo"));
+
+    let status = ended_in(&stack, "more-hpa", Phase::Denied).await;
+    assert_eq!(status.reason.as_deref(), Some("AutoscalerOwnsReplicas"));
+    let message = status.message.unwrap_or_default();
+    assert!(message.contains("web-autoscaler"), "{message}");
+    let status = ended_in(&stack, "more-argo", Phase::Denied).await;
+    assert_eq!(status.reason.as_deref(), Some("FieldOwned"));
+    let message = status.message.unwrap_or_default();
+    assert!(message.contains("argocd-controller"), "{message}");
+    assert!(writes(shared, &stack).is_empty());
+}
+
+async fn a_disruption_budget_is_waited_for(shared: &Shared) {
+    let stack = by_hand(shared, "pdb").await;
+    let web = Workload::deployment("web").replicas(2);
+    stack.namespace.create_workload(&web);
+    let before = stack.ready_pods("app=web", 2).await;
+    let pod = before.keys().next().expect("two pods");
+    let budget = |least: u8| {
+        format!(
+            "
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {{name: web}}
+spec: {{minAvailable: {least}, selector: {{matchLabels: {{app: web}}}}}}
+"
+        )
+    };
+    stack.namespace.apply(&budget(2));
+    ask(&stack, "replace", RESTART, ("Pod", pod));
+
+    let held = |status: &HealingActionStatus| {
+        status.reason.as_deref() == Some("DisruptionBudget") && status.attempts >= 2
+    };
+    let status = wait_for(&stack, "replace", held).await;
+    assert_eq!(status.phase, Phase::InProgress);
+    assert_eq!(stack.pod_uids("app=web").await, before);
+    assert!(writes(shared, &stack).is_empty());
+
+    stack.namespace.apply(&budget(1));
+    ended_in(&stack, "replace", Phase::Succeeded).await;
+    let after = stack.ready_pods("app=web", 2).await;
+    assert!(!after.contains_key(pod), "{after:?}");
+    let writes = writes(shared, &stack);
+    let evictions = writes.clone().keep(|entry| entry.subresource == "eviction");
+    assert_eq!(evictions.entries().len(), 1, "{writes:?}");
+    assert!(writes.with_verb("delete").is_empty());
+}
+
+async fn every_kind_of_workload_is_rolled(shared: &Shared) {
+    let stack = by_hand(shared, "roll").await;
+    let template = |app: &str| {
+        format!(
+            "selector: {{matchLabels: {{app: {app}}}}}
+  template:
+    metadata: {{labels: {{app: {app}}}}}
+    spec: {{containers: [{{name: app, image: 'simulated:1'}}]}}"
+        )
+    };
+    let kinds = [
+        ("Deployment", "dep", "replicas: 2"),
+        ("StatefulSet", "sts", "replicas: 1"),
+        ("DaemonSet", "dae", "minReadySeconds: 0"),
+    ];
+    for (kind, name, spec) in kinds {
+        let template = template(name);
+        stack.namespace.apply(&format!(
+            "
+apiVersion: apps/v1
+kind: {kind}
+metadata: {{name: {name}}}
+spec:
+  {spec}
+  {template}
+"
+        ));
+        let target = format!("{kind}/{name}");
+        let wait = ["rollout", "status", &target, "--timeout=60s"];
+        stack.namespace.kubectl().ok(&wait);
+    }
+    for (kind, name, _) in kinds {
+        let before = stack.pod_uids(&format!("app={name}")).await;
+        ask(&stack, name, RESTART, (kind, name));
+        ended_in(&stack, name, Phase::Succeeded).await;
+        let after = stack.pod_uids(&format!("app={name}")).await;
+        assert_eq!(after.len(), before.len(), "{kind}");
+        let kept = after
+            .values()
+            .any(|uid| before.values().any(|old| old == uid));
+        assert!(!kept, "{kind}: {before:?} {after:?}");
+    }
+    let patches = writes(shared, &stack).with_verb("patch");
+    assert_eq!(patches.entries().len(), kinds.len(), "{patches:?}");
+    let actions = stack.actions().await;
+    assert!(actions.iter().all(|a| phase_of(a) == Phase::Succeeded));
+}
