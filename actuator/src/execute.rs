@@ -11,10 +11,10 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy},
     core::Status,
 };
-use schemas::{ACTED_BY, target::Target};
+use schemas::{ACTED_BY, policy::Propagation, target::Target};
 use serde_json::{Value, json};
 
 use crate::{judge::Permit, object::api_resource, plan::Operation};
@@ -56,6 +56,15 @@ pub enum Error {
     /// The API server refuses the change, and will again.
     #[error("the API server refuses to {operation}")]
     Refused {
+        /// What was tried.
+        operation: String,
+        /// What the API server said.
+        source: kube::Error,
+    },
+
+    /// The actuator has no right to make the change; the API server's answer names it.
+    #[error("the API server forbids the actuator to {operation}")]
+    Forbidden {
         /// What was tried.
         operation: String,
         /// What the API server said.
@@ -108,6 +117,14 @@ pub async fn execute(client: &Client, permit: &Permit, now: Timestamp) -> Result
                 pod,
                 grace_period_seconds,
             } => evict(client, pod, *grace_period_seconds, *is_trial).await,
+            Operation::Delete {
+                pod,
+                grace_period_seconds,
+                propagation,
+            } => {
+                let how = (*grace_period_seconds, *propagation, *is_trial);
+                delete(client, permit, pod, how).await
+            }
             Operation::RestartRollout { workload } => {
                 let restart = restart_patch(permit, workload, now);
                 stamp(client, workload, &restart, *is_trial)
@@ -154,6 +171,30 @@ async fn evict(
     };
     let asked = api.create_subresource::<_, Status>("eviction", &pod.name, &how, &body);
     asked.await.map(|_| ())
+}
+
+/// Deletes the very pod that was judged, at the version that was judged.
+async fn delete(
+    client: &Client,
+    permit: &Permit,
+    pod: &Target,
+    (grace_period_seconds, propagation, is_trial): (Option<u32>, Propagation, bool),
+) -> Result<(), kube::Error> {
+    let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), &pod.namespace);
+    let how = DeleteParams {
+        dry_run: is_trial,
+        grace_period_seconds,
+        propagation_policy: Some(match propagation {
+            Propagation::Background => PropagationPolicy::Background,
+            Propagation::Foreground => PropagationPolicy::Foreground,
+            Propagation::Orphan => PropagationPolicy::Orphan,
+        }),
+        preconditions: Some(kube::api::Preconditions {
+            uid: Some(pod.uid.clone()),
+            resource_version: Some(permit.resource_version().to_owned()),
+        }),
+    };
+    api.delete(&pod.name, &how).await.map(|_| ())
 }
 
 /// Stamp and template annotation in one write, so that the one proves the other.
@@ -249,6 +290,10 @@ fn classify(operation: &Operation, source: kube::Error) -> Error {
     match code {
         429 if is_eviction => Error::Blocked {
             pod: target,
+            source,
+        },
+        403 => Error::Forbidden {
+            operation: operation_text,
             source,
         },
         404 => Error::Overtaken { target, source },

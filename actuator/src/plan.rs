@@ -8,10 +8,15 @@
 
 use std::fmt;
 
-use schemas::{digest, policy::Remedy, target::Target};
+use schemas::{
+    digest,
+    policy::{Propagation, Remedy},
+    target::Target,
+};
 
 use crate::{reason::Reason, snapshot::Snapshot};
 
+mod delete;
 mod restart;
 mod scale;
 
@@ -24,6 +29,15 @@ pub enum Operation {
         pod: Target,
         /// Seconds it gets to end by itself; its own when absent.
         grace_period_seconds: Option<u32>,
+    },
+    /// Delete a pod, whatever disruption budgets say.
+    Delete {
+        /// The pod.
+        pod: Target,
+        /// Seconds it gets to end by itself; its own when absent.
+        grace_period_seconds: Option<u32>,
+        /// What happens to what it owns.
+        propagation: Propagation,
     },
     /// Stamp a workload's template, so that its controller replaces its pods.
     RestartRollout {
@@ -45,7 +59,7 @@ impl Operation {
     /// The object that the call changes.
     pub const fn target(&self) -> &Target {
         match self {
-            Self::Evict { pod, .. } => pod,
+            Self::Evict { pod, .. } | Self::Delete { pod, .. } => pod,
             Self::RestartRollout { workload } | Self::Scale { workload, .. } => workload,
         }
     }
@@ -62,6 +76,17 @@ impl fmt::Display for Operation {
                 pod,
                 grace_period_seconds: Some(seconds),
             } => write!(f, "evict {pod} with {seconds} s of grace"),
+            Self::Delete {
+                pod,
+                grace_period_seconds,
+                propagation,
+            } => {
+                write!(f, "delete {pod} ({propagation:?})")?;
+                match grace_period_seconds {
+                    Some(seconds) => write!(f, " with {seconds} s of grace"),
+                    None => Ok(()),
+                }
+            }
             Self::RestartRollout { workload } => write!(f, "restart the rollout of {workload}"),
             Self::Scale { workload, from, to } => write!(f, "scale {workload} from {from} to {to}"),
         }
@@ -120,8 +145,8 @@ pub fn plan(snapshot: &Snapshot) -> Result<Plan, Refusal> {
     let operation = match action.kind {
         Remedy::Restart => restart::restart(action, target),
         Remedy::Scale => scale::scale(action, target, snapshot.autoscaler.as_deref()),
+        Remedy::Delete => delete::delete(action, target),
         Remedy::Patch
-        | Remedy::Delete
         | Remedy::Resize
         | Remedy::Rollback
         | Remedy::Cordon
@@ -129,7 +154,7 @@ pub fn plan(snapshot: &Snapshot) -> Result<Plan, Refusal> {
         | Remedy::Custom => Err(Refusal::new(
             Reason::NotImplementedYet,
             format!(
-                "this version of the actuator cannot carry out {}; it carries out restart and scale",
+                "this version of the actuator cannot carry out {}; it carries out restart, scale and delete",
                 action.kind.as_str()
             ),
         )),

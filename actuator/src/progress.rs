@@ -45,7 +45,7 @@ pub enum Seen<'a> {
     /// A call was refused, or its answer was lost; it may be tried again.
     Held(Reason, String),
     /// A call was refused for good.
-    Refused(String),
+    Refused(Reason, String),
     /// The effect was looked at.
     Checked(&'a Check),
 }
@@ -102,7 +102,7 @@ fn before(status: &HealingActionStatus, seen: &Seen<'_>) -> Option<Transition> {
             "a dry run: the API server would accept the change; nothing was changed",
         )),
         // Only a dry run can be refused before the intent is recorded.
-        Seen::Refused(why) => Some(Transition::new(
+        Seen::Refused(_, why) => Some(Transition::new(
             Phase::Cancelled,
             Reason::DryRun,
             format!("a dry run: the change would be refused: {why}"),
@@ -175,7 +175,7 @@ fn during(status: &HealingActionStatus, seen: &Seen<'_>, now: Timestamp) -> Opti
             Reason::Overtaken,
             "somebody else changed the target after it was judged",
         ),
-        Seen::Refused(why) => Transition::new(Phase::Failed, Reason::ExecutionFailed, why.clone()),
+        Seen::Refused(reason, why) => Transition::new(Phase::Failed, *reason, why.clone()),
         Seen::Held(reason, why) => held(*reason, why, pause(status.attempts, now)),
         Seen::Judged(judgement) => match &judgement.verdict {
             Verdict::Deny { reason, message } => {

@@ -129,6 +129,8 @@ reasons! {
     DisruptionBudget,
     /// A call failed for a cause that may pass.
     Retrying,
+    /// The actuator has no right to make the change.
+    Forbidden,
     /// A call was refused for good.
     ExecutionFailed,
     /// The change could not be made in time.

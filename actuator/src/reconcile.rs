@@ -252,8 +252,11 @@ impl Driver {
         let seen = self.call(&permit, snapshot, now).await;
         let seen = match seen {
             Seen::Made => Seen::Tried,
-            Seen::Held(_, why) | Seen::Refused(why) => Seen::Refused(why),
-            Seen::Overtaken => Seen::Refused("the target changed in the meantime".to_owned()),
+            Seen::Held(reason, why) | Seen::Refused(reason, why) => Seen::Refused(reason, why),
+            Seen::Overtaken => {
+                let why = "the target changed in the meantime".to_owned();
+                Seen::Refused(Reason::Overtaken, why)
+            }
             Seen::Judged(_) | Seen::Tried | Seen::Found | Seen::Checked(_) => return None,
         };
         finding(action, &tried, &seen, now)
@@ -307,8 +310,11 @@ impl Driver {
                     execute::Error::Overtaken { .. } | execute::Error::Changed { .. } => {
                         (Seen::Overtaken, "overtaken")
                     }
+                    execute::Error::Forbidden { .. } => {
+                        (Seen::Refused(Reason::Forbidden, text), "refused")
+                    }
                     execute::Error::Refused { .. } | execute::Error::UnknownKind { .. } => {
-                        (Seen::Refused(text), "refused")
+                        (Seen::Refused(Reason::ExecutionFailed, text), "refused")
                     }
                 }
             }

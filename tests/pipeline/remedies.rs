@@ -33,6 +33,11 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
             shared,
             every_kind_of_workload_is_rolled,
         ),
+        trial(
+            "a_pod_is_deleted_only_where_the_actuator_was_given_the_right",
+            shared,
+            a_pod_is_deleted_only_where_the_right_was_given,
+        ),
     ]
 }
 
@@ -50,6 +55,7 @@ spec:
   - {name: never, type: event, eventTrigger: {reason: NeverSeen, type: Warning}}
   actions:
   - {name: restart, type: restart}
+  - {name: remove, type: delete, requiresApproval: false}
   - {name: more, type: scale, scaleAction: {direction: up, replicas: 1, maxReplicas: 5}}
   safetyRules: {maxActionsPerHour: 20, maxConcurrent: 5}
 ",
@@ -75,6 +81,7 @@ spec:
 }
 
 const RESTART: &str = "{name: restart, type: restart}";
+const REMOVE: &str = "{name: remove, type: delete, requiresApproval: false}";
 const MORE: &str =
     "{name: more, type: scale, scaleAction: {direction: up, replicas: 1, maxReplicas: 5}}";
 
@@ -261,4 +268,39 @@ spec:
     assert_eq!(patches.entries().len(), kinds.len(), "{patches:?}");
     let actions = stack.actions().await;
     assert!(actions.iter().all(|a| phase_of(a) == Phase::Succeeded));
+}
+
+async fn a_pod_is_deleted_only_where_the_right_was_given(shared: &Shared) {
+    let stack = by_hand(shared, "delete").await;
+    let web = Workload::deployment("web").replicas(2);
+    stack.namespace.create_workload(&web);
+    let before = stack.ready_pods("app=web", 2).await;
+    let mut pods = before.keys();
+    let (first, second) = (pods.next(), pods.next());
+    let (first, second) = (first.expect("two pods"), second.expect("two pods"));
+    ask(&stack, "forbidden", REMOVE, ("Pod", first));
+
+    let status = ended_in(&stack, "forbidden", Phase::Failed).await;
+    assert_eq!(status.reason.as_deref(), Some("Forbidden"));
+    let message = status.message.unwrap_or_default();
+    assert!(
+        message.contains("cannot delete resource \"pods\""),
+        "{message}"
+    );
+    assert_eq!(stack.pod_uids("app=web").await, before);
+
+    stack.namespace.kubectl().ok(&[
+        "create",
+        "rolebinding",
+        "kubeskippy-actuator-delete",
+        "--clusterrole=kubeskippy-actuator-delete",
+        &format!("--serviceaccount={SYSTEM}:kubeskippy-actuator"),
+    ]);
+    ask(&stack, "allowed", REMOVE, ("Pod", second));
+
+    ended_in(&stack, "allowed", Phase::Succeeded).await;
+    let after = stack.ready_pods("app=web", 2).await;
+    assert!(after.contains_key(first) && !after.contains_key(second));
+    let deletes = writes(shared, &stack).with_verb("delete");
+    assert_eq!(deletes.entries().len(), 1, "{deletes:?}");
 }

@@ -30,7 +30,7 @@ pub(super) fn blast_radius(snapshot: &Snapshot, plan: Option<&Plan>, now: Timest
     let desired = workload.desired;
     let ready = ready(snapshot, &plan.operation);
     let takes = match &plan.operation {
-        Operation::Evict { pod, .. } => {
+        Operation::Evict { pod, .. } | Operation::Delete { pod, .. } => {
             let target = snapshot
                 .pods
                 .iter()

@@ -66,7 +66,7 @@ pub(super) fn ownership(snapshot: &Snapshot, plan: Option<&Plan>) -> Verdict {
 /// The field that an operation writes; `None` when it writes none.
 const fn written(operation: &Operation) -> Option<&'static [&'static str]> {
     match operation {
-        Operation::Evict { .. } => None,
+        Operation::Evict { .. } | Operation::Delete { .. } => None,
         Operation::RestartRollout { .. } => Some(&[
             "spec",
             "template",

@@ -47,7 +47,7 @@ pub fn settle(
         Seen::Checked(Check::Waiting(verification) | Check::Done(_, verification)) => {
             status.verification = Some(verification.clone());
         }
-        Seen::Tried | Seen::Made | Seen::Found | Seen::Overtaken | Seen::Refused(_) => {}
+        Seen::Tried | Seen::Made | Seen::Found | Seen::Overtaken | Seen::Refused(..) => {}
     }
     if before != Phase::InProgress && transition.to == Phase::InProgress {
         status.started_at.get_or_insert(now);

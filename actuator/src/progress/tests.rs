@@ -153,7 +153,7 @@ proptest! {
                 2 => Seen::Made,
                 3 => Seen::Found,
                 4 => Seen::Held(Reason::Retrying, String::new()),
-                5 => Seen::Refused(String::new()),
+                5 => Seen::Refused(Reason::ExecutionFailed, String::new()),
                 6 => Seen::Overtaken,
                 _ => Seen::Checked(&check),
             };
