@@ -18,7 +18,7 @@ use schemas::{
     operator::Operator,
     policy::{
         Action, ConditionTrigger, EventTrigger, HealingPolicy, HealingPolicySpec, MetricTrigger,
-        PredictiveTrigger, Remedy, Severity, Trigger, TriggerType,
+        PredictiveTrigger, Remedy, ResourceFilter, Severity, Trigger, TriggerType,
     },
     sample::{Cut, column},
     target::Target,
@@ -215,6 +215,16 @@ impl PolicyBuilder {
             count,
             window: Duration::from_mins(5),
         });
+        self
+    }
+
+    /// Of objects of one kind only.
+    pub(crate) fn selecting(mut self, kind: &str) -> Self {
+        self.0.spec.selector.resources = vec![ResourceFilter {
+            api_version: None,
+            kind: kind.to_owned(),
+            exclude_names: Vec::new(),
+        }];
         self
     }
 

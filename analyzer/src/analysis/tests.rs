@@ -257,13 +257,8 @@ fn the_end_of_an_episode_is_told_when_its_policy_is_gone() {
 
 #[test]
 fn a_workload_reads_as_its_worst_pod() {
-    let mut selects = restarts();
-    selects.spec.selector.resources = vec![schemas::policy::ResourceFilter {
-        api_version: None,
-        kind: "Deployment".to_owned(),
-        exclude_names: Vec::new(),
-    }];
-    let mut scene = scene(selects);
+    let selects = policy("p").action("restart", 10).selecting("Deployment");
+    let mut scene = scene(selects.build());
     scene.object(deployment("web"));
     let outputs = scene.leak(15, &[86.0, 87.0, 88.0]);
     let spec = &proposals(&outputs)[0].recommendation.spec;
@@ -278,6 +273,29 @@ fn a_workload_reads_as_its_worst_pod() {
         status(&outputs).worst.as_deref(),
         Some("web (web-1)/app 88 > 85")
     );
+}
+
+#[test]
+fn a_forecast_leads_to_an_action_before_the_threshold_is_reached() {
+    for (kind, speaker) in [("Pod", "web-1/app"), ("Deployment", "web (web-1)/app")] {
+        let policy = policy("p")
+            .action("restart", 1)
+            .predictive("memory_usage_percent", 85.0)
+            .selecting(kind)
+            .build();
+        let mut scene = scene(policy);
+        scene.object(deployment("web"));
+        let percents: Vec<f64> = (0..24).map(|tick| 40.0 + f64::from(tick)).collect();
+        let outputs = scene.leak(15, &percents);
+        let spec = &proposals(&outputs)[0].recommendation.spec;
+        assert_eq!(spec.target_resource.kind, kind);
+        // 40 scrapes ahead of the 23rd, the first 30 s after half of the lookback was covered
+        let trigger = spec.trigger.as_ref().unwrap();
+        assert_eq!(trigger.value, Some(102.0));
+        assert_eq!(trigger.reading, "forecast 102 > 85 in 10m (R² 1.00)");
+        let worst = format!("{speaker} forecast 103 > 85 in 10m (R² 1.00)");
+        assert_eq!(status(&outputs).worst, Some(worst));
+    }
 }
 
 #[test]
