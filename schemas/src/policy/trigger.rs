@@ -221,7 +221,8 @@ impl ConditionStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PredictiveTrigger {
-    /// PromQL or a short name, as in metricTrigger.
+    /// A metric, or a short name that reads one (`memory_usage_percent`, `cpu_usage_percent`, `memory_usage_bytes`,
+    /// `cpu_usage_cores`), with label matchers at most.
     #[schemars(length(min = 1, max = 2048))]
     pub query: String,
 
