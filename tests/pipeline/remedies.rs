@@ -1,4 +1,4 @@
-//! What a person asks for by hand is done, seen done, or left alone for a reason that is told.
+//! What is asked for is done and seen done, or left alone for a reason that is told.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,10 @@ use harness::{AuditLog, Shared, Workload, trial, until};
 use libtest_mimic::Trial;
 use schemas::action::{HealingAction, HealingActionStatus, Phase};
 
-use crate::stack::{Part, SYSTEM, Stack, phase_of};
+use crate::{
+    heals::memory_policy,
+    stack::{Part, SYSTEM, Stack, phase_of, summary},
+};
 
 /// How long an action by hand may take until its end.
 const DONE: Duration = Duration::from_mins(2);
@@ -37,6 +40,11 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
             "a_pod_is_deleted_only_where_the_actuator_was_given_the_right",
             shared,
             a_pod_is_deleted_only_where_the_right_was_given,
+        ),
+        trial(
+            "a_storm_of_sick_pods_stops_healing",
+            shared,
+            a_storm_of_sick_pods_stops_healing,
         ),
     ]
 }
@@ -303,4 +311,36 @@ async fn a_pod_is_deleted_only_where_the_right_was_given(shared: &Shared) {
     assert!(after.contains_key(first) && !after.contains_key(second));
     let deletes = writes(shared, &stack).with_verb("delete");
     assert_eq!(deletes.entries().len(), 1, "{deletes:?}");
+}
+
+async fn a_storm_of_sick_pods_stops_healing(shared: &Shared) {
+    let mut stack = Stack::new(shared, "storm").await;
+    let web = Workload::deployment("web")
+        .replicas(14)
+        .memory_limit("256Mi")
+        .memory("250Mi");
+    stack.namespace.create_workload(&web);
+    stack.ready_pods("app=web", 14).await;
+    let rules = "  safetyRules: {maxActionsPerHour: 100, maxConcurrent: 100}\n";
+    let policy = format!("{}{rules}", memory_policy("duration: 1s"));
+    stack.namespace.apply(&policy);
+    stack.start().await;
+
+    until("actions that a storm holds back", DONE, async || {
+        let actions = stack.actions().await;
+        let held = actions.iter().filter(|action| {
+            let status = action.status.as_ref();
+            status.is_some_and(|status| status.reason.as_deref() == Some("Storm"))
+        });
+        if held.count() >= 5 {
+            Ok(())
+        } else {
+            Err(format!("{:?}; {}", summary(&actions), stack.tails()))
+        }
+    })
+    .await;
+
+    // ten sick pods are a storm, so the tenth action never begins
+    let evictions = writes(shared, &stack).keep(|entry| entry.subresource == "eviction");
+    assert!(evictions.entries().len() < 10, "{evictions:?}");
 }
