@@ -1,8 +1,12 @@
 use super::*;
-use crate::testing::{NOW, past, snapshot};
+use crate::{
+    snapshot::Past,
+    testing::{NOW, ended, past, snapshot},
+};
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use schemas::policy::Mode;
+use schemas::{action::Phase, policy::Mode};
+use serde_json::json;
 
 #[test]
 fn every_guard_answers_even_when_the_first_says_no() {
@@ -42,6 +46,43 @@ fn a_person_is_asked_while_the_target_rests() {
     snapshot.history = vec![past("other", NOW)];
     let judgement = judge(&snapshot, NOW);
     assert!(matches!(judgement.verdict, Verdict::Await { .. }));
+}
+
+/// The guards that do not allow the action of `snapshot`.
+fn objectors(snapshot: &Snapshot) -> Vec<String> {
+    let judgement = judge(snapshot, NOW);
+    let verdicts = judgement.verdicts.iter();
+    let objecting = verdicts.filter(|answer| answer.verdict != "Allow");
+    let objectors = objecting.map(|answer| answer.guard.clone()).collect();
+    assert!(!judgement.is_allowed());
+    objectors
+}
+
+#[test]
+fn one_guard_alone_withholds_the_permit() {
+    let mut cold = snapshot();
+    cold.acting_since = None;
+    assert_eq!(objectors(&cold), ["warmup"]);
+    let mut stormy = snapshot();
+    stormy.limits.storm_pods = 1;
+    stormy.population.namespace = 2;
+    assert_eq!(objectors(&stormy), ["storm"]);
+    let mut narrow = snapshot();
+    let rules = &mut narrow.policy.as_mut().unwrap().spec.safety_rules;
+    rules.max_unavailable = serde_json::from_value(json!(0)).unwrap();
+    assert_eq!(objectors(&narrow), ["blast_radius"]);
+    let mut failing = snapshot();
+    let long_ago = NOW - SignedDuration::from_hours(2);
+    failing.history = vec![ended(Phase::Failed, long_ago); 3];
+    assert_eq!(objectors(&failing), ["strikes"]);
+    let mut broken = snapshot();
+    let elsewhere = Past {
+        target_uid: None,
+        owner_uid: None,
+        ..ended(Phase::Failed, NOW)
+    };
+    broken.history = vec![elsewhere; 5];
+    assert_eq!(objectors(&broken), ["breaker"]);
 }
 
 proptest! {
