@@ -52,7 +52,14 @@ kit() {
 }
 test_() {
   cargo build --workspace --locked # the pipeline runs the programs themselves
-  cargo test --workspace --locked --no-fail-fast
+  local log status=0
+  log=$(mktemp)
+  cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || status=$?
+  # one line for all test programs together
+  awk '/^test result: / {for (i = 2; i <= NF; i++) {if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1); if ($i == "ignored;") s += $(i-1)}}
+       END {printf "\n%d passed, %d failed, %d skipped\n", p, f, s}' "$log" | tee "$totals"
+  rm -f "$log"
+  return $status
 }
 crds() {
   cargo build --workspace --locked
@@ -64,9 +71,11 @@ deny() {
 }
 
 kit_pid='' kit_log=
+totals=$(mktemp)
 cleanup() {
   if [ -n "$kit_pid" ]; then kill "$kit_pid" 2>/dev/null || true; fi
   [ -z "$kit_log" ] || rm -f "$kit_log"
+  rm -f "$totals"
 }
 trap cleanup EXIT
 
@@ -74,6 +83,7 @@ report=()
 summary() {
   printf '\n%-8s %8s  %s\n' step seconds result
   printf '%s\n' "${report[@]}"
+  cat "$totals"
 }
 for step in "${steps[@]}"; do
   case $step in

@@ -36,6 +36,9 @@ mod testing;
 pub use config::{Config, Options};
 pub use serve::{Parts, serve};
 
+/// Name of the lease.
+pub const LEASE: &str = "kubeskippy-actuator";
+
 /// Runs the actuator alone until shutdown.
 ///
 /// # Errors
@@ -46,13 +49,11 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let bus = Bus::connect(&common.bus, &shutdown).await?;
     let health = Health::new();
     let mut registry = Registry::default();
+    // The lease is given back only after the last pass has ended.
+    let last = Shutdown::new();
+    let mut lease = Lease::start(client.clone(), LEASE, &common.lease, last.clone());
     let parts = Parts {
-        lease: Lease::start(
-            client.clone(),
-            "kubeskippy-actuator",
-            &common.lease,
-            shutdown.clone(),
-        ),
+        lease: lease.clone(),
         telemetry: telemetry::Telemetry::register(&mut registry),
         client,
         bus,
@@ -65,6 +66,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         let done = work.await;
         // Without its work, a process that still answers /healthz would be kept alive for nothing.
         shutdown.request();
+        last.request();
+        lease.given_back().await;
         done
     });
     pages.with_context(|| format!("failed to serve health and metrics on {listen}"))?;

@@ -121,6 +121,7 @@ pub async fn analyze(
     // The lease is given back only after the last alert was published.
     let last = Shutdown::new();
     let lease = Lease::start(client.clone(), LEASE, &common.lease, last.clone());
+    let mut held = lease.clone();
     let told = emit::SharedTold::default();
     let (to_emitter, from_intake) = mpsc::channel(EMISSIONS);
     let parts = Parts {
@@ -139,5 +140,6 @@ pub async fn analyze(
         writes.run(from_intake, shutdown)
     );
     last.request();
+    held.given_back().await;
     Ok(())
 }

@@ -40,19 +40,20 @@ pub(crate) async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()>
     let telemetry = actuator::telemetry::Telemetry::register(&mut registry);
     let performs = async {
         let client = runtime::kube::client(&common.kube, "actuator").await?;
+        // The lease is given back only after the last pass has ended.
+        let last = Shutdown::new();
+        let mut lease = Lease::start(client.clone(), actuator::LEASE, &common.lease, last.clone());
         let parts = actuator::Parts {
             bus: Bus::connect(&common.bus, &shutdown).await?,
-            lease: Lease::start(
-                client.clone(),
-                "kubeskippy-actuator",
-                &common.lease,
-                shutdown.clone(),
-            ),
+            lease: lease.clone(),
             client,
             health: health.clone(),
             telemetry,
         };
-        actuator::serve(common.clone(), actuator, parts, shutdown.clone()).await
+        let done = actuator::serve(common.clone(), actuator, parts, shutdown.clone()).await;
+        last.request();
+        lease.given_back().await;
+        done
     };
     let pages = async {
         runtime::health::serve(common.listen, health.clone(), registry, shutdown.clone())
