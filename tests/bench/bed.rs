@@ -248,7 +248,7 @@ fn options(nodes: u32) -> Options {
 
 /// Installs what `deploy/` holds.
 fn install(control_plane: &ControlPlane) -> Result<()> {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = harness::tests_dir();
     let deploy = tests.parent().context("tests/ is in the repository")?;
     for part in ["namespace.yaml", "crds", "rbac", "admission"] {
         let path = deploy.join("deploy").join(part);

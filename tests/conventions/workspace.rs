@@ -1,7 +1,7 @@
 //! The workspace as cargo sees it.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -25,7 +25,7 @@ pub(crate) struct Dependency {
 
 /// The root folder.
 pub(crate) fn root() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = harness::tests_dir();
     tests.parent().expect("tests lies in the root").to_owned()
 }
 

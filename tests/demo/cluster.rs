@@ -128,7 +128,7 @@ impl Cluster {
 
 /// A file of the repository.
 pub(crate) fn repository(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = harness::tests_dir().join("..");
     let root = root.canonicalize().unwrap_or(root);
     root.join(path).display().to_string()
 }

@@ -58,7 +58,22 @@ impl Kit {
 
 /// A script of the kit, in the source tree.
 pub(crate) fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("kit").join(name)
+    tests_dir().join("kit").join(name)
+}
+
+/// The folder `tests` of the source tree that is being tested.
+///
+/// Cargo says at run time which one that is. What was compiled in is the last
+/// resort: checkouts may share one target folder, and the one that built this
+/// may be gone.
+pub fn tests_dir() -> PathBuf {
+    let named = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = std::env::current_dir().map(|dir| dir.join("tests")).ok();
+    let candidates = [named, here].into_iter().flatten();
+    candidates
+        .into_iter()
+        .find(|dir| dir.join("kit/up.sh").exists())
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).to_owned())
 }
 
 /// The user's cache, as `tests/kit/lib.sh` finds it.

@@ -27,7 +27,7 @@ mod workload;
 pub use audit::{AuditEntry, AuditLog};
 pub use bus::Nats;
 pub use control_plane::{ControlPlane, Options};
-pub use kit::{Kit, Part};
+pub use kit::{Kit, Part, tests_dir};
 pub use kubectl::Kubectl;
 pub use namespace::TestNamespace;
 pub use ports::free_port;

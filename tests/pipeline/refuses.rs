@@ -22,6 +22,11 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
             what_is_protected_sees_no_write,
         ),
         trial(
+            "a_protected_namespace_sees_no_write",
+            shared,
+            a_protected_namespace_sees_no_write,
+        ),
+        trial(
             "a_manual_policy_waits_for_approval_and_then_acts",
             shared,
             a_manual_policy_waits_for_approval,
@@ -90,6 +95,23 @@ async fn what_is_protected_sees_no_write(shared: &Shared) {
     })
     .await;
 
+    no_write_by_the_actuator(shared, &stack);
+}
+
+async fn a_protected_namespace_sees_no_write(shared: &Shared) {
+    let mut stack = Stack::new(shared, "fenced").await;
+    let name = stack.namespace.name();
+    let label = ["label", "namespace", name, "kubeskippy.io/protected=true"];
+    stack.namespace.kubectl().ok(&label);
+    let full = Workload::deployment("full")
+        .memory_limit("256Mi")
+        .memory("250Mi");
+    stack.namespace.create_workload(&full);
+    let before = stack.ready_pods("app=full", 1).await;
+    stack.namespace.apply(&memory_policy("duration: 1s"));
+    stack.start().await;
+    stack.action_in(Phase::Denied, JUDGED).await;
+    assert_eq!(stack.pod_uids("app=full").await, before);
     no_write_by_the_actuator(shared, &stack);
 }
 

@@ -220,7 +220,7 @@ subjects:
 
 /// The repository's root.
 pub(crate) fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    harness::tests_dir()
         .parent()
         .expect("tests/ is in the repository")
         .to_owned()
