@@ -201,7 +201,7 @@ async fn malformed_messages_are_skipped(shared: &Shared) {
         let counted = stack
             .part(Part::Analyzer)
             .metric("kubeskippy_analyzer_malformed_messages_total");
-        if counted >= 12.0 {
+        if counted >= 16.0 {
             Ok(())
         } else {
             Err(format!("{counted}; {}", stack.tails()))
