@@ -4,7 +4,6 @@
 //! takes one, and leaves the action's UID on the object where the object stays.
 //! A refused eviction stays refused: it never becomes a delete.
 
-use jiff::Timestamp;
 use k8s_openapi::{
     api::{autoscaling::v1::ScaleSpec, policy::v1::Eviction},
     apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions},
@@ -14,10 +13,18 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy},
     core::Status,
 };
-use schemas::{ACTED_BY, policy::Propagation, target::Target};
-use serde_json::{Value, json};
+use schemas::{
+    policy::Propagation,
+    step::{Step, Verb},
+    target::Target,
+};
 
-use crate::{judge::Permit, object::api_resource, plan::Operation};
+use crate::{
+    change::{self, State},
+    judge::{Call, Permit},
+    object::{Object, api_resource},
+    plan::replicas,
+};
 
 /// Who owns the fields that the actuator writes.
 pub const FIELD_MANAGER: &str = "kubeskippy-actuator";
@@ -81,6 +88,22 @@ pub enum Error {
         source: kube::Error,
     },
 
+    /// Something between us and the API server's storage makes another change of it.
+    #[error("the API server would store something else than was asked for: {operation}")]
+    Otherwise {
+        /// What was tried.
+        operation: String,
+    },
+
+    /// What is to be created is no object.
+    #[error("what is recorded of {object} cannot be read")]
+    Manifest {
+        /// The object.
+        object: String,
+        /// What went wrong.
+        source: serde_json::Error,
+    },
+
     /// The target's kind has no known place in the API.
     #[error("{target} has a kind that cannot be written")]
     UnknownKind {
@@ -104,50 +127,34 @@ impl Error {
 ///
 /// # Errors
 /// When the API server did not plainly accept it.
-pub async fn execute(client: &Client, permit: &Permit, now: Timestamp) -> Result<(), Error> {
-    let operation = permit.operation();
-    let steps: &[bool] = if permit.is_dry_run() {
-        &[true]
-    } else {
-        &[true, false]
-    };
-    for is_trial in steps {
-        let done = match operation {
-            Operation::Evict {
-                pod,
-                grace_period_seconds,
-            } => evict(client, pod, *grace_period_seconds, *is_trial).await,
-            Operation::Delete {
-                pod,
-                grace_period_seconds,
-                propagation,
-            } => {
-                let how = (*grace_period_seconds, *propagation, *is_trial);
-                delete(client, permit, pod, how).await
-            }
-            Operation::RestartRollout { workload } => {
-                let restart = restart_patch(permit, workload, now);
-                stamp(client, workload, &restart, *is_trial)
-                    .await?
-                    .map(|_| ())
-            }
-            Operation::Scale { workload, from, to } => {
-                scale(client, permit, workload, (*from, *to, *is_trial)).await?
-            }
-        };
-        done.map_err(|source| classify(operation, source))?;
+pub async fn execute(client: &Client, permit: &Permit) -> Result<(), Error> {
+    for call in permit.calls() {
+        make(client, call, true).await?;
+        if !permit.is_dry_run() {
+            make(client, call, false).await?;
+        }
     }
     Ok(())
 }
 
+async fn make(client: &Client, call: &Call, is_trial: bool) -> Result<(), Error> {
+    let step = &call.step;
+    let done = match step.verb {
+        Verb::Evict => evict(client, step, is_trial).await,
+        Verb::Delete => delete(client, call, is_trial).await?,
+        Verb::Create => create(client, step, is_trial).await?,
+        Verb::Change => return change(client, call, is_trial).await,
+        Verb::Scale => scale(client, step, is_trial).await?,
+        Verb::Resize => return resize(client, call, is_trial).await,
+        Verb::Call => return Err(unknown_kind(&step.object)),
+    };
+    done.map_err(|source| classify(step, source))
+}
+
 /// Asks for an eviction. kube's own `evict` spells the field `delete_options`,
 /// which the API server ignores, and the UID with it: so the body is built here.
-async fn evict(
-    client: &Client,
-    pod: &Target,
-    grace_period_seconds: Option<u32>,
-    is_trial: bool,
-) -> Result<(), kube::Error> {
+async fn evict(client: &Client, step: &Step, is_trial: bool) -> Result<(), kube::Error> {
+    let pod = &step.object;
     let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), &pod.namespace);
     let body = Eviction {
         metadata: ObjectMeta {
@@ -156,7 +163,7 @@ async fn evict(
             ..ObjectMeta::default()
         },
         delete_options: Some(DeleteOptions {
-            grace_period_seconds: grace_period_seconds.map(i64::from),
+            grace_period_seconds: step.grace_period_seconds.map(i64::from),
             preconditions: Some(Preconditions {
                 uid: Some(pod.uid.clone()),
                 resource_version: None,
@@ -173,80 +180,104 @@ async fn evict(
     asked.await.map(|_| ())
 }
 
-/// Deletes the very pod that was judged, at the version that was judged.
+/// Deletes the very object that was judged, at the version that was judged.
 async fn delete(
     client: &Client,
-    permit: &Permit,
-    pod: &Target,
-    (grace_period_seconds, propagation, is_trial): (Option<u32>, Propagation, bool),
-) -> Result<(), kube::Error> {
-    let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), &pod.namespace);
+    call: &Call,
+    is_trial: bool,
+) -> Result<Result<(), kube::Error>, Error> {
+    let step = &call.step;
+    let api = api(client, &step.object)?;
     let how = DeleteParams {
         dry_run: is_trial,
-        grace_period_seconds,
-        propagation_policy: Some(match propagation {
+        grace_period_seconds: step.grace_period_seconds,
+        propagation_policy: step.propagation.map(|propagation| match propagation {
             Propagation::Background => PropagationPolicy::Background,
             Propagation::Foreground => PropagationPolicy::Foreground,
             Propagation::Orphan => PropagationPolicy::Orphan,
         }),
         preconditions: Some(kube::api::Preconditions {
-            uid: Some(pod.uid.clone()),
-            resource_version: Some(permit.resource_version().to_owned()),
+            uid: Some(step.object.uid.clone()),
+            resource_version: Some(call.resource_version.clone()),
         }),
     };
-    api.delete(&pod.name, &how).await.map(|_| ())
+    Ok(api.delete(&step.object.name, &how).await.map(|_| ()))
 }
 
-/// Stamp and template annotation in one write, so that the one proves the other.
-fn restart_patch(permit: &Permit, workload: &Target, now: Timestamp) -> Value {
-    let mut patch = stamp_patch(permit, workload);
-    let annotations = json!({ RESTARTED_AT: now.to_string() });
-    if let Some(patch) = patch.as_object_mut() {
-        let template = json!({"template": {"metadata": {"annotations": annotations}}});
-        patch.insert("spec".to_owned(), template);
-    }
-    patch
-}
-
-fn stamp_patch(permit: &Permit, workload: &Target) -> Value {
-    json!({
-        "metadata": {
-            "uid": workload.uid,
-            "resourceVersion": permit.resource_version(),
-            "annotations": { ACTED_BY: permit.action_uid() },
-        },
-    })
-}
-
-async fn stamp(
+/// Creates an object. One that exists already is read back before anything else is tried.
+async fn create(
     client: &Client,
-    workload: &Target,
-    patch: &Value,
+    step: &Step,
     is_trial: bool,
-) -> Result<Result<DynamicObject, kube::Error>, Error> {
-    let api = api(client, workload)?;
-    let how = PatchParams {
+) -> Result<Result<(), kube::Error>, Error> {
+    let api = api(client, &step.object)?;
+    let body = step.body.as_deref().unwrap_or_default();
+    let manifest: DynamicObject = serde_json::from_str(body).map_err(|source| Error::Manifest {
+        object: step.object.to_string(),
+        source,
+    })?;
+    let how = PostParams {
+        dry_run: is_trial,
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+    };
+    Ok(api.create(&how, &manifest).await.map(|_| ()))
+}
+
+/// Changes fields of the very object that was judged, at the version that was
+/// judged. The trial also shows what would be stored: a webhook that would make
+/// something else of it is found before it does.
+async fn change(client: &Client, call: &Call, is_trial: bool) -> Result<(), Error> {
+    let step = &call.step;
+    let api = api(client, &step.object)?;
+    let how = patching(is_trial);
+    let patch = Patch::Merge(&call.patch);
+    let patched = api.patch(&step.object.name, &how, &patch);
+    let stored = patched.await.map_err(|source| classify(step, source))?;
+    as_planned(step, stored)
+}
+
+/// Changes CPU and memory of a running pod.
+async fn resize(client: &Client, call: &Call, is_trial: bool) -> Result<(), Error> {
+    let step = &call.step;
+    let api = api(client, &step.object)?;
+    let how = patching(is_trial);
+    let name = &step.object.name;
+    let patch = Patch::Merge(&call.patch);
+    let patched = api.patch_subresource("resize", name, &how, &patch);
+    let stored = patched.await.map_err(|source| classify(step, source))?;
+    as_planned(step, stored)
+}
+
+fn patching(is_trial: bool) -> PatchParams {
+    PatchParams {
         dry_run: is_trial,
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
-    };
-    Ok(api.patch(&workload.name, &how, &Patch::Merge(patch)).await)
+    }
 }
 
-/// Stamps the workload, then sets its scale: the scale subresource itself takes
-/// no annotations. The stamp moves the workload's version, and its controller
-/// moves it again, so the scale is read once more in between, and written at
-/// that version if the count is still the one that was judged. A crash between
-/// the two leaves a stamp without its count, which reading back finds and completes.
+fn as_planned(step: &Step, stored: DynamicObject) -> Result<(), Error> {
+    let Some(resource) = api_resource(&step.object.kind) else {
+        return Err(unknown_kind(&step.object));
+    };
+    let stored = Object::read(&resource, stored);
+    match change::state(&stored.content, &step.changes) {
+        Ok(State::After) => Ok(()),
+        Ok(State::Before | State::Other(_)) | Err(_) => Err(Error::Otherwise {
+            operation: step.call.clone(),
+        }),
+    }
+}
+
+/// Sets a workload's scale. Its stamp, written before, moved its version, and
+/// its controller moves it again, so the scale is read once more, and written at
+/// that version if the count is still the one that was judged.
 async fn scale(
     client: &Client,
-    permit: &Permit,
-    workload: &Target,
-    (from, to, is_trial): (i32, i32, bool),
+    step: &Step,
+    is_trial: bool,
 ) -> Result<Result<(), kube::Error>, Error> {
-    if let Err(error) = stamp(client, workload, &stamp_patch(permit, workload), is_trial).await? {
-        return Ok(Err(error));
-    }
+    let workload = &step.object;
     let api = api(client, workload)?;
     let mut scale = match api.get_scale(&workload.name).await {
         Ok(scale) => scale,
@@ -254,11 +285,12 @@ async fn scale(
     };
     let count = scale.spec.as_ref().and_then(|spec| spec.replicas);
     let is_same = scale.metadata.uid.as_ref() == Some(&workload.uid);
-    if !is_same || count.unwrap_or(0) != from {
+    let counts = replicas(step).filter(|(from, _)| is_same && count.unwrap_or(0) == *from);
+    let Some((_, to)) = counts else {
         return Err(Error::Changed {
             target: workload.to_string(),
         });
-    }
+    };
     scale.spec = Some(ScaleSpec { replicas: Some(to) });
     let how = PostParams {
         dry_run: is_trial,
@@ -269,24 +301,32 @@ async fn scale(
 }
 
 fn api(client: &Client, target: &Target) -> Result<Api<DynamicObject>, Error> {
-    let resource = api_resource(&target.kind).ok_or_else(|| Error::UnknownKind {
+    let resource = api_resource(&target.kind).ok_or_else(|| unknown_kind(target))?;
+    Ok(if target.namespace.is_empty() {
+        Api::all_with(client.clone(), &resource)
+    } else {
+        Api::namespaced_with(client.clone(), &target.namespace, &resource)
+    })
+}
+
+fn unknown_kind(target: &Target) -> Error {
+    Error::UnknownKind {
         target: target.to_string(),
-    })?;
-    let namespace = &target.namespace;
-    Ok(Api::namespaced_with(client.clone(), namespace, &resource))
+    }
 }
 
 /// What an error means for the action. Only an answer from the API server is
 /// an answer; anything else leaves open whether the write landed.
-fn classify(operation: &Operation, source: kube::Error) -> Error {
-    let target = operation.target().to_string();
-    let operation_text = operation.to_string();
+fn classify(step: &Step, source: kube::Error) -> Error {
+    let target = step.object.to_string();
+    let operation_text = step.call.clone();
     let code = if let kube::Error::Api(status) = &source {
         status.code
     } else {
         0
     };
-    let is_eviction = matches!(operation, Operation::Evict { .. });
+    let is_eviction = step.verb == Verb::Evict;
+    let is_creation = step.verb == Verb::Create;
     match code {
         429 if is_eviction => Error::Blocked {
             pod: target,
@@ -296,7 +336,7 @@ fn classify(operation: &Operation, source: kube::Error) -> Error {
             operation: operation_text,
             source,
         },
-        404 => Error::Overtaken { target, source },
+        404 if !is_creation => Error::Overtaken { target, source },
         // The only precondition of an eviction is the UID.
         409 if is_eviction => Error::Overtaken { target, source },
         400..=499 if !matches!(code, 408 | 409 | 429) => Error::Refused {

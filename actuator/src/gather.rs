@@ -7,24 +7,26 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::{
-    autoscaling::v2::HorizontalPodAutoscaler,
-    core::v1::{ConfigMap, Namespace, Pod},
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
     api::{ApiResource, DynamicObject, ListParams},
 };
 use runtime::{bus::Bus, chain};
 use schemas::{
-    action::HealingAction, object::Owner, observation::Observation, policy::HealingPolicy,
+    action::{HealingAction, HealingActionStatus, Phase},
+    object::Owner,
+    observation::Observation,
+    policy::HealingPolicy,
     subject::Stream,
 };
+use serde_json::Value;
 
 use crate::{
     config::PAUSE,
     object::{Object, api_resource},
     snapshot::{Limits, Past, Policy, Population, Snapshot, Subject},
+    undo::restores,
 };
 
 /// Why the picture is incomplete.
@@ -97,6 +99,7 @@ impl Gatherer {
                 Some(target) => self.autoscaler(target).await?,
                 None => None,
             },
+            touched: self.touched(&action.status, target.as_ref()).await?,
             target,
             history: Vec::new(),
             population: self.population(&action, namespace).await?,
@@ -251,21 +254,60 @@ impl Gatherer {
         Ok(marks)
     }
 
-    async fn autoscaler(&self, target: &Object) -> Result<Option<String>, Error> {
+    /// The autoscaler that sets the replicas of `target`, if there is one.
+    async fn autoscaler(&self, target: &Object) -> Result<Option<Object>, Error> {
         let namespace = &target.target.namespace;
-        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), namespace);
-        let found = api.list(&ListParams::default()).await;
+        let Some(resource) = api_resource("HorizontalPodAutoscaler") else {
+            return Ok(None);
+        };
+        let found = self.api(&resource, namespace);
+        let found = found.list(&ListParams::default()).await;
         let found =
             found.map_err(|source| failed(&format!("autoscalers of {namespace}"), source))?;
-        let owns = |hpa: &&HorizontalPodAutoscaler| {
-            let scaled = hpa.spec.as_ref().map(|spec| &spec.scale_target_ref);
-            scaled.is_some_and(|s| s.kind == target.target.kind && s.name == target.target.name)
-        };
-        Ok(found
+        let mut all = found
             .items
-            .iter()
-            .find(owns)
-            .map(kube::ResourceExt::name_any))
+            .into_iter()
+            .map(|object| Object::read(&resource, object));
+        Ok(all.find(|hpa| {
+            let scaled = |name: &str| {
+                let path = format!("/spec/scaleTargetRef/{name}");
+                hpa.content.pointer(&path).and_then(Value::as_str)
+            };
+            scaled("kind") == Some(&target.target.kind)
+                && scaled("name") == Some(&target.target.name)
+        }))
+    }
+
+    /// The objects of the calls that are recorded and still matter: to be made, awaited, or taken back.
+    async fn touched(
+        &self,
+        status: &HealingActionStatus,
+        target: Option<&Object>,
+    ) -> Result<Vec<Object>, Error> {
+        let mut touched: Vec<Object> = Vec::new();
+        if !matches!(status.phase, Phase::InProgress | Phase::Verifying) {
+            return Ok(touched);
+        }
+        let steps = status.plan.iter().chain(&status.undo);
+        let due = steps
+            .clone()
+            .find(|step| step.done_at.is_none())
+            .map(|step| step.object.clone());
+        let changed = steps.filter(|step| restores(step));
+        let mut wanted: Vec<_> = changed.map(|step| step.object.clone()).chain(due).collect();
+        wanted.sort();
+        wanted.dedup();
+        for object in wanted {
+            let known = target.filter(|known| known.target == object).cloned();
+            let found = if known.is_some() {
+                known
+            } else {
+                let (kind, namespace) = (&object.kind, &object.namespace);
+                self.object(kind, namespace, &object.name).await?
+            };
+            touched.extend(found);
+        }
+        Ok(touched)
     }
 
     /// How many pods there are, told by the API server without listing them. Of an action that has begun nobody asks.
@@ -355,6 +397,7 @@ pub fn subject(action: &HealingAction) -> Subject {
         name: action.name_any(),
         uid: action.uid().unwrap_or_default(),
         created_at: action.creation_timestamp().map(|time| time.0),
+        generation: action.metadata.generation,
         spec: action.spec.clone(),
         status: action.status.clone().unwrap_or_default(),
     }

@@ -12,7 +12,7 @@
 //! Pure: no IO, no clock.
 
 use jiff::Timestamp;
-use schemas::action::GuardVerdict;
+use schemas::{action::GuardVerdict, step::Step};
 
 use crate::{
     plan::{self, Plan},
@@ -39,7 +39,7 @@ mod strikes;
 mod warmup;
 
 pub(crate) use freshness::matching;
-pub use permit::Permit;
+pub use permit::{Call, Permit};
 
 /// What one guard says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,13 +149,18 @@ impl Judgement {
 
     /// Whether every guard let the action pass.
     pub fn is_allowed(&self) -> bool {
-        self.permit.is_some()
+        self.verdict == Verdict::Allow && self.plan.is_some()
     }
 }
 
 /// Asks every guard about the action in `snapshot` at the instant `now`.
 pub fn judge(snapshot: &Snapshot, now: Timestamp) -> Judgement {
-    let plan = plan::plan(snapshot);
+    // Once the intent is recorded, what was recorded is what is done.
+    let plan = if snapshot.is_reserved() {
+        Ok(Plan::recorded(&snapshot.action.status))
+    } else {
+        plan::plan(snapshot)
+    };
     let remedy = match &plan {
         Ok(_) => Verdict::Allow,
         Err(refusal) => Verdict::deny(refusal.reason, refusal.message.clone()),
@@ -198,6 +203,17 @@ pub fn judge(snapshot: &Snapshot, now: Timestamp) -> Judgement {
         plan,
         permit,
     }
+}
+
+/// A permit for a call that gives back what an earlier one took away, or takes a
+/// change back. No guard is asked: what was begun must not stay half done.
+pub fn let_finish(snapshot: &Snapshot, step: &Step) -> Option<Permit> {
+    let is_recorded = |steps: &[Step]| steps.contains(step);
+    let status = &snapshot.action.status;
+    let completes = step.completes && is_recorded(&status.plan);
+    (completes || is_recorded(&status.undo))
+        .then(|| Permit::for_step(snapshot, step))
+        .flatten()
 }
 
 #[cfg(test)]

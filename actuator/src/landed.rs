@@ -1,132 +1,220 @@
-//! Reads back whether a change was made.
+//! Reads back whether a call was made.
 //!
 //! A process may die, or an answer may be lost, between a write and the record
 //! of it. Before anything is written again, the object itself is asked: the
-//! stamp of the action, or the absence of what was to be removed, tells.
+//! fields with the action's stamp among them, the presence of what was to be
+//! created, or the absence of what was to be removed, tell.
 //!
 //! Pure: no IO, no clock.
 
-use schemas::{ACTED_BY, policy::Remedy};
+use schemas::{
+    ACTED_BY,
+    step::{Step, Verb, Wait},
+};
+use serde_json::Value;
 
-use crate::snapshot::Snapshot;
+use crate::{
+    change::{self, State},
+    object::Object,
+    snapshot::Snapshot,
+};
 
-/// What the object says about an action whose intent was recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the object says about a call whose intent was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Landed {
     /// The change is there.
     Yes,
     /// It is not, and nothing stands against making it.
     No,
     /// The object is not as it was judged: somebody else changed it.
-    Overtaken,
+    Overtaken(String),
+    /// It cannot be read back.
+    Unknown,
 }
 
-/// Whether the change of the action in `snapshot` is found on its target.
-pub fn landed(snapshot: &Snapshot) -> Landed {
-    let pinned = snapshot.pinned_uid();
-    let target = snapshot
-        .target
-        .as_ref()
-        .filter(|target| pinned.is_none_or(|uid| uid == target.target.uid));
-    let is_pod = snapshot.action.spec.target_resource.kind == "Pod";
-    let Some(target) = target else {
-        // A pod that is gone was evicted, by this action or otherwise; a workload that is gone was not restarted.
-        return if is_pod {
-            Landed::Yes
-        } else {
-            Landed::Overtaken
-        };
+/// Whether the change of `step` is found on its object.
+pub fn landed(snapshot: &Snapshot, step: &Step) -> Landed {
+    match step.verb {
+        // What is gone was removed, by this action or otherwise.
+        Verb::Evict | Verb::Delete => match snapshot.same(&step.object) {
+            Some(object) if !object.terminating => Landed::No,
+            Some(_) | None => Landed::Yes,
+        },
+        Verb::Create => created(snapshot, step),
+        Verb::Change | Verb::Scale | Verb::Resize => changed(snapshot, step),
+        Verb::Call if step.began_at.is_some() => Landed::Unknown,
+        Verb::Call => Landed::No,
+    }
+}
+
+fn created(snapshot: &Snapshot, step: &Step) -> Landed {
+    match snapshot.named(&step.object) {
+        None => Landed::No,
+        Some(object) if stamp(object) == Some(&snapshot.action.uid) => Landed::Yes,
+        Some(object) => {
+            let message = format!("{} was created by somebody else", object.target);
+            Landed::Overtaken(message)
+        }
+    }
+}
+
+fn stamp(object: &Object) -> Option<&String> {
+    object.annotations.get(ACTED_BY)
+}
+
+fn changed(snapshot: &Snapshot, step: &Step) -> Landed {
+    let Some(object) = snapshot.same(&step.object) else {
+        let message = format!("{} is gone, or was replaced", step.object);
+        return Landed::Overtaken(message);
     };
-    if is_pod {
-        return if target.terminating {
-            Landed::Yes
-        } else {
-            Landed::No
-        };
-    }
-    let stamped = target
-        .annotations
-        .get(ACTED_BY)
-        .is_some_and(|uid| *uid == snapshot.action.uid);
-    if snapshot.action.spec.action.kind != Remedy::Scale {
-        return if stamped { Landed::Yes } else { Landed::No };
-    }
-    let desired = target.workload.as_ref().map(|workload| workload.desired);
-    match (stamped, scaled_to(snapshot) == desired && desired.is_some()) {
-        (true, true) => Landed::Yes,
-        // Stamped by the first of two calls, the second of which is missing, or was undone.
-        (true, false) if scaled_from(snapshot) == desired => Landed::No,
-        (true, false) | (false, true) => Landed::Overtaken,
-        (false, false) => Landed::No,
+    match change::state(&object.content, &step.changes) {
+        Ok(State::After) => Landed::Yes,
+        Ok(State::Before) => Landed::No,
+        Ok(State::Other(fields)) => {
+            let (fields, object) = (fields.join(", "), &object.target);
+            Landed::Overtaken(format!("{fields} of {object} was changed by somebody else"))
+        }
+        Err(error) => Landed::Overtaken(error.to_string()),
     }
 }
 
-/// The replicas that the recorded plan scales to.
-pub fn scaled_to(snapshot: &Snapshot) -> Option<i32> {
-    recorded(snapshot)?.last()?.parse().ok()
+/// Whether what has to hold after a call does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// It does.
+    Yes,
+    /// Not yet, and why.
+    No(String),
+    /// It never will.
+    Never(String),
 }
 
-fn scaled_from(snapshot: &Snapshot) -> Option<i32> {
-    let words = recorded(snapshot)?;
-    words.get(words.len().checked_sub(3)?)?.parse().ok()
+/// Whether what `step` waits for is there.
+pub fn arrived(snapshot: &Snapshot, step: &Step) -> Arrived {
+    match step.wait {
+        None => Arrived::Yes,
+        Some(Wait::Settled) => settled(snapshot),
+        Some(Wait::Empty) if snapshot.pods.is_empty() => Arrived::Yes,
+        Some(Wait::Empty) => {
+            let left = snapshot.pods.len();
+            Arrived::No(format!("{left} pods of {} are left", step.object))
+        }
+        Some(Wait::Gone) => match snapshot.same(&step.object) {
+            None => Arrived::Yes,
+            Some(object) => Arrived::No(format!("{} is still going", object.target)),
+        },
+        Some(Wait::Finished) => finished(snapshot, step),
+    }
 }
 
-/// The words of the recorded plan: `scale <object> from <n> to <m>`.
-fn recorded(snapshot: &Snapshot) -> Option<Vec<&str>> {
-    let line = snapshot.action.status.plan.first()?;
-    Some(line.split(' ').collect())
+fn settled(snapshot: &Snapshot) -> Arrived {
+    let Some(owner) = snapshot.top_owner() else {
+        return Arrived::Never("the owner is gone".to_owned());
+    };
+    let Some(workload) = &owner.workload else {
+        return Arrived::Yes;
+    };
+    let (ready, desired) = (workload.ready, workload.desired);
+    let going = snapshot.pods.iter().any(|pod| pod.terminating);
+    if workload.settled && ready >= desired && !going {
+        return Arrived::Yes;
+    }
+    let title = owner.title();
+    Arrived::No(format!(
+        "{ready} of {desired} replicas of {title} are ready"
+    ))
+}
+
+fn finished(snapshot: &Snapshot, step: &Step) -> Arrived {
+    let Some(job) = snapshot.named(&step.object) else {
+        return Arrived::Never(format!("{} is gone", step.object));
+    };
+    let conditions = job.content.pointer("/status/conditions");
+    let conditions = conditions.and_then(Value::as_array);
+    let text = |condition: &Value, name: &str| {
+        let text = condition.get(name).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let mut held = conditions
+        .into_iter()
+        .flatten()
+        .filter(|condition| text(condition, "status") == "True");
+    match held.find(|c| matches!(text(c, "type").as_str(), "Complete" | "Failed")) {
+        Some(end) if text(end, "type") == "Complete" => Arrived::Yes,
+        Some(end) => {
+            let why = text(end, "message");
+            Arrived::Never(format!("{} failed: {why}", step.object))
+        }
+        None => Arrived::No(format!("{} has not come to its end", step.object)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{named_action, snapshot, workload};
+    use crate::{
+        plan::plan,
+        testing::{acting, named_action, snapshot, workload},
+    };
+    use schemas::policy::{Remedy, ScaleAction};
+    use serde_json::json;
+    use std::sync::Arc;
 
-    fn scaling(desired: i32, stamp: Option<&str>) -> Snapshot {
-        let mut snapshot = snapshot();
+    fn scaling(desired: i32, stamp: Option<&str>) -> Vec<Landed> {
         let mut web = workload("Deployment", "web", "uid-1");
-        web.workload.as_mut().unwrap().desired = desired;
+        let mut action = named_action("x", Remedy::Scale);
+        action.scale_action = Some(ScaleAction::default());
+        let planned = plan(&acting(action.clone(), web.clone())).unwrap();
+        let mut content = json!({"metadata": {}, "spec": {"replicas": desired}});
         if let Some(stamp) = stamp {
-            web.annotations
-                .insert(ACTED_BY.to_owned(), stamp.to_owned());
+            content["metadata"]["annotations"] = json!({ ACTED_BY: stamp });
         }
-        snapshot.target = Some(web);
-        snapshot.action.spec.target_resource.kind = "Deployment".to_owned();
-        snapshot.action.spec.action = named_action("x", Remedy::Scale);
-        snapshot.action.status.plan = vec!["scale Deployment shop/web from 2 to 4".to_owned()];
-        snapshot
+        web.content = Arc::new(content);
+        let now = acting(action, web);
+        planned
+            .steps
+            .iter()
+            .map(|step| landed(&now, step))
+            .collect()
     }
 
     #[test]
     fn an_evicted_pod_is_gone_going_or_replaced() {
         let mut snapshot = snapshot();
-        assert_eq!(landed(&snapshot), Landed::No);
+        let step = plan(&snapshot).unwrap().steps.remove(0);
+        assert_eq!(landed(&snapshot, &step), Landed::No);
         snapshot.target.as_mut().unwrap().terminating = true;
-        assert_eq!(landed(&snapshot), Landed::Yes);
+        assert_eq!(landed(&snapshot, &step), Landed::Yes);
+        snapshot.pods.clear();
         let target = snapshot.target.as_mut().unwrap();
         (target.terminating, target.target.uid) = (false, "another".to_owned());
-        assert_eq!(landed(&snapshot), Landed::Yes);
+        assert_eq!(landed(&snapshot, &step), Landed::Yes);
         snapshot.target = None;
-        assert_eq!(landed(&snapshot), Landed::Yes);
+        assert_eq!(landed(&snapshot, &step), Landed::Yes);
     }
 
     #[test]
     fn a_rollout_is_known_by_the_stamp_of_this_very_action() {
-        let mut snapshot = scaling(2, Some("another action"));
-        snapshot.action.spec.action = named_action("x", Remedy::Restart);
-        assert_eq!(landed(&snapshot), Landed::No);
+        let web = workload("Deployment", "web", "uid-1");
+        let mut snapshot = acting(named_action("x", Remedy::Restart), web);
+        let step = plan(&snapshot).unwrap().steps.remove(0);
+        assert_eq!(landed(&snapshot, &step), Landed::No);
         let target = snapshot.target.as_mut().unwrap();
-        let stamp = snapshot.action.uid.clone();
-        target.annotations.insert(ACTED_BY.to_owned(), stamp);
-        assert_eq!(landed(&snapshot), Landed::Yes);
+        let made = change::apply(&target.content, &step.changes).unwrap();
+        target.content = Arc::new(made);
+        assert_eq!(landed(&snapshot, &step), Landed::Yes);
+        snapshot.action.uid = "another".to_owned();
+        let step = plan(&snapshot).unwrap().steps.remove(0);
+        assert_eq!(landed(&snapshot, &step), Landed::No);
     }
 
     #[test]
     fn a_scaling_needs_stamp_and_count() {
-        assert_eq!(landed(&scaling(2, None)), Landed::No);
-        assert_eq!(landed(&scaling(2, Some("action-uid"))), Landed::No);
-        assert_eq!(landed(&scaling(4, Some("action-uid"))), Landed::Yes);
-        assert_eq!(landed(&scaling(7, Some("action-uid"))), Landed::Overtaken);
-        assert_eq!(landed(&scaling(4, None)), Landed::Overtaken);
+        use Landed::{No, Yes};
+        assert_eq!(scaling(2, None), [No, No]);
+        assert_eq!(scaling(2, Some("action-uid")), [Yes, No]);
+        assert_eq!(scaling(3, Some("action-uid")), [Yes, Yes]);
+        let by_others = scaling(7, Some("action-uid"));
+        assert!(matches!(by_others[1], Landed::Overtaken(_)));
     }
 }

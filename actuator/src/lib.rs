@@ -12,11 +12,13 @@ use runtime::{
     telemetry::Registry,
 };
 
+pub mod change;
 pub mod config;
 pub mod execute;
 pub mod gather;
 pub mod judge;
 pub mod landed;
+pub mod life;
 pub mod object;
 pub mod plan;
 pub mod progress;
@@ -27,6 +29,7 @@ pub mod report;
 pub mod snapshot;
 pub mod telemetry;
 pub mod tenure;
+pub mod undo;
 pub mod verify;
 
 mod serve;

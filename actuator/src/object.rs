@@ -6,13 +6,13 @@
 //!
 //! Pure: no IO, no clock.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta};
 use schemas::{object::Owner, target::Target};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One object, as it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,8 @@ pub struct Object {
     pub ready: bool,
     /// For a workload: its replicas.
     pub workload: Option<Workload>,
+    /// The object as JSON: labels, annotations and finalizers under `metadata`, and all that is not metadata.
+    pub content: Arc<Value>,
 }
 
 /// Who set some of an object's fields.
@@ -74,6 +76,7 @@ impl Object {
         let controller = controller(&metadata);
         let managers = managers(&metadata);
         let generation = metadata.generation;
+        let content = content(&metadata, &data);
         Self {
             target: Target {
                 api_version: kind.api_version.clone(),
@@ -91,6 +94,7 @@ impl Object {
             controller,
             ready: is_ready(&data),
             workload: Workload::read(&kind.kind, &data, generation),
+            content: Arc::new(content),
         }
     }
 
@@ -98,6 +102,28 @@ impl Object {
     pub fn title(&self) -> String {
         format!("{}/{}", self.target.kind, self.target.name)
     }
+}
+
+/// The object with the part of its metadata that can be changed.
+fn content(metadata: &ObjectMeta, data: &Value) -> Value {
+    let mut kept = Map::new();
+    let parts = [
+        ("labels", serde_json::to_value(&metadata.labels)),
+        ("annotations", serde_json::to_value(&metadata.annotations)),
+        ("finalizers", serde_json::to_value(&metadata.finalizers)),
+        (
+            "ownerReferences",
+            serde_json::to_value(&metadata.owner_references),
+        ),
+    ];
+    for (name, part) in parts {
+        if let Some(part) = part.ok().filter(|part| !part.is_null()) {
+            kept.insert(name.to_owned(), part);
+        }
+    }
+    let mut content = data.as_object().cloned().unwrap_or_default();
+    content.insert("metadata".to_owned(), Value::Object(kept));
+    Value::Object(content)
 }
 
 fn controller(metadata: &ObjectMeta) -> Option<Owner> {
@@ -247,6 +273,9 @@ pub fn api_resource(kind: &str) -> Option<ApiResource> {
         "StatefulSet" => ("apps", "v1", "statefulsets"),
         "DaemonSet" => ("apps", "v1", "daemonsets"),
         "ReplicaSet" => ("apps", "v1", "replicasets"),
+        "ControllerRevision" => ("apps", "v1", "controllerrevisions"),
+        "Job" => ("batch", "v1", "jobs"),
+        "HorizontalPodAutoscaler" => ("autoscaling", "v2", "horizontalpodautoscalers"),
         _ => return None,
     };
     let kind = GroupVersionKind::gvk(group, version, kind);

@@ -1,118 +1,91 @@
-//! What an action comes down to: one call on the API server, with nothing left to decide.
+//! What an action comes down to: calls in their order, with nothing left to decide.
 //!
 //! In: a [`Snapshot`]. Out: a [`Plan`], or why there is none. The plan's digest
-//! is what a person approves; it covers the call and the UID of its target, and
-//! not the version of the target, which changes all the time.
+//! is what a person approves; it covers every call, the UID of its object and
+//! each field with its value before and after, and not the version of the
+//! object, which changes all the time.
 //!
 //! Pure: no IO, no clock.
 
-use std::fmt;
-
 use schemas::{
+    ACTED_BY,
+    action::HealingActionStatus,
     digest,
-    policy::{Propagation, Remedy},
+    policy::Remedy,
+    step::{FieldChange, Step, Verb},
     target::Target,
 };
+use serde_json::Value;
 
-use crate::{reason::Reason, snapshot::Snapshot};
+use crate::{
+    change::{self, Path},
+    object::Object,
+    reason::Reason,
+    snapshot::Snapshot,
+};
 
 mod delete;
 mod restart;
 mod scale;
 
-/// One call on the API server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Ask for a pod to be evicted, so that disruption budgets are honoured.
-    Evict {
-        /// The pod.
-        pod: Target,
-        /// Seconds it gets to end by itself; its own when absent.
-        grace_period_seconds: Option<u32>,
-    },
-    /// Delete a pod, whatever disruption budgets say.
-    Delete {
-        /// The pod.
-        pod: Target,
-        /// Seconds it gets to end by itself; its own when absent.
-        grace_period_seconds: Option<u32>,
-        /// What happens to what it owns.
-        propagation: Propagation,
-    },
-    /// Stamp a workload's template, so that its controller replaces its pods.
-    RestartRollout {
-        /// The workload.
-        workload: Target,
-    },
-    /// Set the number of replicas.
-    Scale {
-        /// The workload.
-        workload: Target,
-        /// Replicas when it was planned.
-        from: i32,
-        /// Replicas wanted.
-        to: i32,
-    },
-}
-
-impl Operation {
-    /// The object that the call changes.
-    pub const fn target(&self) -> &Target {
-        match self {
-            Self::Evict { pod, .. } | Self::Delete { pod, .. } => pod,
-            Self::RestartRollout { workload } | Self::Scale { workload, .. } => workload,
-        }
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Evict {
-                pod,
-                grace_period_seconds: None,
-            } => write!(f, "evict {pod}"),
-            Self::Evict {
-                pod,
-                grace_period_seconds: Some(seconds),
-            } => write!(f, "evict {pod} with {seconds} s of grace"),
-            Self::Delete {
-                pod,
-                grace_period_seconds,
-                propagation,
-            } => {
-                write!(f, "delete {pod} ({propagation:?})")?;
-                match grace_period_seconds {
-                    Some(seconds) => write!(f, " with {seconds} s of grace"),
-                    None => Ok(()),
-                }
-            }
-            Self::RestartRollout { workload } => write!(f, "restart the rollout of {workload}"),
-            Self::Scale { workload, from, to } => write!(f, "scale {workload} from {from} to {to}"),
-        }
-    }
-}
-
 /// What would be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The call.
-    pub operation: Operation,
+    /// The calls, in their order.
+    pub steps: Vec<Step>,
     /// Its identity, for approvals.
     pub digest: String,
 }
 
 impl Plan {
-    fn new(operation: Operation) -> Self {
-        let line = operation.to_string();
-        let digest = digest::hex([line.as_str(), operation.target().uid.as_str()]);
-        Self { operation, digest }
+    fn new(steps: Vec<Step>) -> Self {
+        let texts: Vec<_> = steps.iter().map(identity).collect();
+        let digest = digest::hex(texts.iter().map(String::as_str));
+        Self { steps, digest }
     }
 
-    /// The plan as the status shows it, one call a line.
-    pub fn lines(&self) -> Vec<String> {
-        vec![self.operation.to_string()]
+    /// The plan that was recorded with the intent.
+    pub fn recorded(status: &HealingActionStatus) -> Self {
+        Self {
+            steps: status.plan.clone(),
+            digest: status.digest.clone().unwrap_or_default(),
+        }
     }
+
+    /// The first call that was not made yet.
+    pub fn next_step(&self) -> Option<&Step> {
+        self.steps.iter().find(|step| step.called_at.is_none())
+    }
+
+    /// The calls in words.
+    pub fn calls(&self) -> Vec<&str> {
+        self.steps.iter().map(|step| step.call.as_str()).collect()
+    }
+
+    /// Whether a call leaves a workload with fewer replicas than it has.
+    pub fn shrinks(&self) -> bool {
+        let mut counts = self.steps.iter().filter_map(replicas);
+        counts.any(|(from, to)| to < from)
+    }
+}
+
+/// The call without its progress, as text.
+fn identity(step: &Step) -> String {
+    let planned = Step {
+        began_at: None,
+        called_at: None,
+        done_at: None,
+        ..step.clone()
+    };
+    // Serialising this type cannot fail: its keys are names and its numbers whole.
+    serde_json::to_string(&planned).unwrap_or_default()
+}
+
+/// The replicas before and after a call that scales.
+pub fn replicas(step: &Step) -> Option<(i32, i32)> {
+    let change = step.changes.first().filter(|_| step.verb == Verb::Scale)?;
+    let count = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+    Some((count(&change.from)?, count(&change.to)?))
 }
 
 /// Why there is no plan.
@@ -142,10 +115,10 @@ pub fn plan(snapshot: &Snapshot) -> Result<Plan, Refusal> {
         return Err(Refusal::new(Reason::TargetGone, message));
     };
     let action = &snapshot.action.spec.action;
-    let operation = match action.kind {
-        Remedy::Restart => restart::restart(action, target),
-        Remedy::Scale => scale::scale(action, target, snapshot.autoscaler.as_deref()),
-        Remedy::Delete => delete::delete(action, target),
+    let steps = match action.kind {
+        Remedy::Restart => restart::restart(snapshot, target),
+        Remedy::Scale => scale::scale(snapshot, target),
+        Remedy::Delete => delete::delete(snapshot, target),
         Remedy::Patch
         | Remedy::Resize
         | Remedy::Rollback
@@ -159,7 +132,52 @@ pub fn plan(snapshot: &Snapshot) -> Result<Plan, Refusal> {
             ),
         )),
     };
-    operation.map(Plan::new)
+    steps.map(Plan::new)
+}
+
+/// A call about an object, with nothing else said.
+fn step(verb: Verb, object: &Target, call: impl Into<String>) -> Step {
+    Step {
+        call: call.into(),
+        verb,
+        object: object.clone(),
+        changes: Vec::new(),
+        body: None,
+        grace_period_seconds: None,
+        propagation: None,
+        wait: None,
+        completes: false,
+        began_at: None,
+        called_at: None,
+        done_at: None,
+    }
+}
+
+/// Changes fields of an object, and stamps it in the same write, so that the one proves the other.
+fn changing(
+    snapshot: &Snapshot,
+    object: &Object,
+    call: impl Into<String>,
+    mut changes: Vec<FieldChange>,
+) -> Step {
+    changes.push(stamp(snapshot, object));
+    Step {
+        changes,
+        ..step(Verb::Change, &object.target, call)
+    }
+}
+
+/// The stamp of the action on an object.
+fn stamp(snapshot: &Snapshot, object: &Object) -> FieldChange {
+    let path = Path::default().field("metadata").field("annotations");
+    let path = path.field(ACTED_BY);
+    let uid = Value::String(snapshot.action.uid.clone());
+    change::field(&path, change::at(&object.content, &path), Some(&uid))
+}
+
+/// Sets a field of an object to a value.
+fn setting(object: &Object, path: &Path, to: &Value) -> FieldChange {
+    change::field(path, change::at(&object.content, path), Some(to))
 }
 
 #[cfg(test)]
@@ -171,7 +189,7 @@ mod tests {
     fn the_digest_is_bound_to_the_object_and_the_change_alone() {
         let mut snapshot = snapshot();
         let planned = plan(&snapshot).unwrap();
-        assert_eq!(planned.lines(), ["evict Pod shop/web-1"]);
+        assert_eq!(planned.calls(), ["evict Pod shop/web-1"]);
         let target = snapshot.target.as_mut().unwrap();
         target.resource_version = "another".to_owned();
         assert_eq!(plan(&snapshot).unwrap().digest, planned.digest);

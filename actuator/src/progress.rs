@@ -5,14 +5,20 @@
 //! runs in production, in tests and in replays.
 //!
 //! ```text
-//! Pending ─► AwaitingApproval ─► Approved ─► InProgress ─► Verifying ─► Succeeded | Failed
+//! Pending ─► AwaitingApproval ─► Approved ─► InProgress ─► Verifying ─► Succeeded | Failed | RolledBack
 //!    └──────────────┴───────────────┴───────────┴─► Denied | Cancelled | Failed
 //! ```
+//!
+//! A change that did not help goes from `Verifying` back to `InProgress`, once,
+//! while it is taken back.
 //!
 //! Pure: no IO, no clock.
 
 use jiff::{SignedDuration, Timestamp};
-use schemas::action::{HealingActionStatus, Phase};
+use schemas::{
+    action::{HealingActionStatus, Phase},
+    step::Step,
+};
 
 use crate::{
     judge::{Judgement, Verdict},
@@ -36,12 +42,16 @@ pub enum Seen<'a> {
     Judged(&'a Judgement),
     /// The change was tried on the API server, which would accept it.
     Tried,
-    /// The API server accepted every call.
+    /// The API server accepted the call.
     Made,
-    /// The change was found made when it was read back.
+    /// The call was found made when the object was read back.
     Found,
-    /// The target is not as it was judged.
-    Overtaken,
+    /// What the last call was to bring about is there, or no call is left.
+    Arrived,
+    /// What the last call was to bring about is not there yet.
+    Waits(String),
+    /// The object is not as it was judged, and why.
+    Overtaken(String),
     /// A call was refused, or its answer was lost; it may be tried again.
     Held(Reason, String),
     /// A call was refused for good.
@@ -64,7 +74,7 @@ pub struct Transition {
 }
 
 impl Transition {
-    fn new(to: Phase, reason: Reason, message: impl Into<String>) -> Self {
+    pub(crate) fn new(to: Phase, reason: Reason, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
             to,
@@ -86,7 +96,7 @@ pub fn step(status: &HealingActionStatus, seen: &Seen<'_>, now: Timestamp) -> Op
     match status.phase {
         Phase::Pending | Phase::AwaitingApproval | Phase::Approved => before(status, seen),
         Phase::InProgress => during(status, seen, now),
-        Phase::Verifying => after(seen, now),
+        Phase::Verifying => after(status, seen, now),
         Phase::Succeeded | Phase::Failed | Phase::RolledBack | Phase::Denied | Phase::Cancelled => {
             None
         }
@@ -107,7 +117,13 @@ fn before(status: &HealingActionStatus, seen: &Seen<'_>) -> Option<Transition> {
             Reason::DryRun,
             format!("a dry run: the change would be refused: {why}"),
         )),
-        Seen::Held(..) | Seen::Made | Seen::Found | Seen::Overtaken | Seen::Checked(_) => None,
+        Seen::Held(..)
+        | Seen::Made
+        | Seen::Found
+        | Seen::Arrived
+        | Seen::Waits(_)
+        | Seen::Overtaken(_)
+        | Seen::Checked(_) => None,
     }
 }
 
@@ -150,63 +166,130 @@ fn judged(phase: Phase, judgement: &Judgement) -> Transition {
     }
 }
 
+/// The calls that are under way: those that take the change back, once there are any.
+pub fn running(status: &HealingActionStatus) -> &[Step] {
+    if status.undo.is_empty() {
+        &status.plan
+    } else {
+        &status.undo
+    }
+}
+
 fn during(status: &HealingActionStatus, seen: &Seen<'_>, now: Timestamp) -> Option<Transition> {
-    let held = |reason: Reason, message: &str, until: Timestamp| {
-        let started = status.started_at.unwrap_or(now);
-        if now.duration_since(started) >= EXECUTION_LIMIT {
-            let message = format!("the change could not be made in time: {message}");
-            return Transition::new(Phase::Failed, Reason::ExecutionTimeout, message);
-        }
-        Transition::new(Phase::InProgress, reason, message).until(until)
-    };
     Some(match seen {
-        Seen::Made => Transition::new(
-            Phase::Verifying,
+        Seen::Made => went_on(
+            status,
             Reason::Executed,
-            "the API server accepted the change; its effect is awaited",
+            "the API server accepted the change",
         ),
-        Seen::Found => Transition::new(
-            Phase::Verifying,
-            Reason::EffectFound,
-            "the change was found made; its effect is awaited",
-        ),
-        Seen::Overtaken => Transition::new(
-            Phase::Cancelled,
-            Reason::Overtaken,
-            "somebody else changed the target after it was judged",
-        ),
+        Seen::Found => went_on(status, Reason::EffectFound, "the change was found made"),
+        Seen::Arrived => went_on(status, Reason::Executed, "every call was made"),
+        Seen::Waits(why) => held(status, (Reason::AwaitingStep, why), recheck(now), now),
+        Seen::Overtaken(why) => stopped(status, (Phase::Cancelled, Reason::Overtaken), why),
+        Seen::Refused(_, why) if !status.undo.is_empty() => {
+            Transition::new(Phase::Failed, Reason::UndoFailed, why.clone())
+        }
         Seen::Refused(reason, why) => Transition::new(Phase::Failed, *reason, why.clone()),
-        Seen::Held(reason, why) => held(*reason, why, pause(status.attempts, now)),
+        Seen::Held(reason, why) => {
+            let until = pause(status.attempts, now);
+            held(status, (*reason, why), until, now)
+        }
         Seen::Judged(judgement) => match &judgement.verdict {
             Verdict::Deny { reason, message } => {
-                Transition::new(reason.ends_in(), *reason, message.clone())
+                stopped(status, (reason.ends_in(), *reason), message)
             }
             Verdict::Defer {
                 reason,
                 message,
                 until,
-            } => held(*reason, message, *until),
-            Verdict::Await { message, until } => held(Reason::ApprovalRequired, message, *until),
+            } => held(status, (*reason, message), *until, now),
+            Verdict::Await { message, until } => {
+                held(status, (Reason::ApprovalRequired, message), *until, now)
+            }
             Verdict::Allow => return None,
         },
         Seen::Tried | Seen::Checked(_) => return None,
     })
 }
 
-fn after(seen: &Seen<'_>, now: Timestamp) -> Option<Transition> {
+/// After a call: the next one, the wait for what it brings about, or verification.
+fn went_on(status: &HealingActionStatus, reason: Reason, what: &str) -> Transition {
+    let mut left = running(status).iter().filter(|step| step.done_at.is_none());
+    let current = left.next();
+    if let Some(step) = current.filter(|step| step.wait.is_some() && step.called_at.is_none()) {
+        let message = format!("{what}: {}; what it brings about is awaited", step.call);
+        return Transition::new(Phase::InProgress, Reason::AwaitingStep, message);
+    }
+    if let Some(next) = left.next() {
+        let message = format!("{what}; next: {}", next.call);
+        return Transition::new(Phase::InProgress, Reason::StepDone, message);
+    }
+    let message = format!("{what}; its effect is awaited");
+    Transition::new(Phase::Verifying, reason, message)
+}
+
+/// Ends what cannot go on. What was changed already is looked at before the end.
+fn stopped(status: &HealingActionStatus, end: (Phase, Reason), why: &str) -> Transition {
+    if !status.undo.is_empty() {
+        let message = format!("the change is not taken back: {why}");
+        return Transition::new(Phase::Failed, Reason::SpecDrift, message);
+    }
+    if status.plan.iter().any(|step| step.called_at.is_some()) {
+        let message = format!("the calls that are left are not made: {why}");
+        return Transition::new(Phase::Verifying, Reason::Stopped, message);
+    }
+    Transition::new(end.0, end.1, why)
+}
+
+/// Waits, unless it has waited for too long.
+fn held(
+    status: &HealingActionStatus,
+    (reason, why): (Reason, &str),
+    until: Timestamp,
+    now: Timestamp,
+) -> Transition {
+    let undo = status.undo.first().and_then(|step| step.began_at);
+    let started = undo.or(status.started_at).unwrap_or(now);
+    if now.duration_since(started) < EXECUTION_LIMIT {
+        return Transition::new(Phase::InProgress, reason, why).until(until);
+    }
+    let (reason, what) = if undo.is_some() {
+        (Reason::UndoFailed, "the change was not taken back in time")
+    } else {
+        (
+            Reason::ExecutionTimeout,
+            "the change could not be made in time",
+        )
+    };
+    Transition::new(Phase::Failed, reason, format!("{what}: {why}"))
+}
+
+fn recheck(now: Timestamp) -> Timestamp {
+    now.saturating_add(RECHECK).unwrap_or(Timestamp::MAX)
+}
+
+fn after(status: &HealingActionStatus, seen: &Seen<'_>, now: Timestamp) -> Option<Transition> {
     let Seen::Checked(check) = seen else {
         return None;
     };
-    let (reason, verification) = match check {
-        Check::Waiting(verification) => (Reason::AwaitingRecovery, verification),
-        Check::Done(reason, verification) => (*reason, verification),
-    };
+    let (Check::Waiting(verification) | Check::Done(_, verification)) = check;
     let message = verification.message.clone().unwrap_or_default();
-    let until = now.saturating_add(RECHECK).unwrap_or(Timestamp::MAX);
+    let waiting = if status.undo.is_empty() {
+        Reason::AwaitingRecovery
+    } else {
+        Reason::Undoing
+    };
     Some(match check {
-        Check::Waiting(_) => Transition::new(Phase::Verifying, reason, message).until(until),
-        Check::Done(Reason::Recovered, _) => Transition::new(Phase::Succeeded, reason, message),
-        Check::Done(..) => Transition::new(Phase::Failed, reason, message),
+        Check::Waiting(_) => {
+            Transition::new(Phase::Verifying, waiting, message).until(recheck(now))
+        }
+        Check::Done(Reason::Recovered, _) => {
+            Transition::new(Phase::Succeeded, Reason::Recovered, message)
+        }
+        Check::Done(Reason::Undone, _) => {
+            Transition::new(Phase::RolledBack, Reason::Undone, message)
+        }
+        Check::Done(reason, _) => Transition::new(Phase::Failed, *reason, message),
     })
 }
 

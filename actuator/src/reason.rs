@@ -135,12 +135,30 @@ reasons! {
     ExecutionFailed,
     /// The change could not be made in time.
     ExecutionTimeout,
+    /// One of several calls was made.
+    StepDone,
+    /// What the next call needs is not there yet.
+    AwaitingStep,
+    /// Calls were left out, because a guard held them back after others had been made.
+    Stopped,
+    /// The answer of a call that cannot be read back was lost.
+    AnswerLost,
+    /// The change did not help, and is being taken back.
+    Undoing,
+    /// The change was taken back, and the target is as ready as it was before.
+    Undone,
+    /// The change was not taken back in time, or the target is less ready than it was before.
+    UndoFailed,
+    /// Somebody else has changed since what the action had changed.
+    SpecDrift,
     /// The effect is awaited.
     AwaitingRecovery,
     /// The target was seen recovered.
     Recovered,
     /// The target did not recover in time.
     NotRecovered,
+    /// The target is worse than before the change.
+    Harmed,
     /// There was no data that could tell whether the target recovered.
     Inconclusive,
 }

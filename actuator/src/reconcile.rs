@@ -20,15 +20,14 @@ use crate::{
     config::PASS_LIMIT,
     execute::{self, execute},
     gather::{self, Gatherer, past},
-    judge::{Judgement, Permit, judge},
-    landed::{Landed, landed},
-    progress::{Seen, Transition, settle, step},
+    judge::Permit,
+    life::{Next, Outcome, answered, next},
+    progress::Seen,
     reason::Reason,
     record::{self, Records},
-    snapshot::Snapshot,
+    snapshot::{Past, Snapshot},
     telemetry::{Failure, Telemetry, Write},
     tenure::Tenure,
-    verify::verify,
 };
 
 mod pace;
@@ -98,13 +97,6 @@ pub struct Driver {
     pub reserving: Mutex<()>,
 }
 
-/// What a pass found out, and what is to be recorded.
-struct Finding {
-    status: HealingActionStatus,
-    transition: Transition,
-    written: bool,
-}
-
 /// Makes one pass over `action`.
 ///
 /// # Errors
@@ -162,136 +154,86 @@ impl Driver {
         }
         let mut snapshot = self.gatherer.gather(&action).await.map_err(Error::Gather)?;
         snapshot.acting_since = self.tenure.note(self.lease.holds(), clock::now());
-        let finding = match snapshot.action.status.phase {
-            Phase::Pending | Phase::AwaitingApproval | Phase::Approved => {
-                self.decide(&action, &snapshot, now).await?
+        snapshot.history = self.seen_history(&snapshot.action.uid);
+        match next(&snapshot, now) {
+            Next::Record(outcome) if is_beginning(&snapshot, &outcome) => {
+                let now_known = self.reserve(&action, &snapshot).await?;
+                match now_known {
+                    Some((outcome, snapshot)) => {
+                        let known = (outcome, true);
+                        self.conclude(&action, &snapshot, known, clock::now()).await
+                    }
+                    None => Ok(Requeue::requeue(RETRY)),
+                }
             }
-            Phase::InProgress => self.act(&action, &snapshot, now).await,
-            Phase::Verifying => {
-                let check = verify(&snapshot, now);
-                finding(&action, &snapshot, &Seen::Checked(&check), now)
+            Next::Record(outcome) => {
+                let known = (*outcome, false);
+                self.conclude(&action, &snapshot, known, now).await
             }
-            Phase::Succeeded
-            | Phase::Failed
-            | Phase::RolledBack
-            | Phase::Denied
-            | Phase::Cancelled => None,
+            Next::Claim(outcome, permit) => {
+                let claimed = self.records.write(&action, &outcome.status).await;
+                claimed.map_err(Error::Record)?;
+                let found = api.get(&cached.name_any()).await.map_err(Error::Read)?;
+                snapshot.action.status = outcome.status;
+                self.make(&found, &snapshot, &permit).await
+            }
+            Next::Call(permit) => self.make(&action, &snapshot, &permit).await,
+            Next::Nothing => Ok(Requeue::requeue(RETRY)),
+        }
+    }
+
+    /// The history as last seen: a first and cheap look.
+    fn seen_history(&self, own: &str) -> Vec<Past> {
+        let seen = self.actions.state();
+        let others = seen.iter().filter(|a| a.uid().as_deref() != Some(own));
+        others.map(|other| past(other)).collect()
+    }
+
+    /// Judges again, with the history as the API server has it, and records the
+    /// intent in the same breath. `None` when somebody else acts by now.
+    async fn reserve(
+        &self,
+        action: &HealingAction,
+        snapshot: &Snapshot,
+    ) -> Result<Option<(Outcome, Snapshot)>, Error> {
+        let mut snapshot = snapshot.clone();
+        let _one_at_a_time = self.reserving.lock().await;
+        let history = self.gatherer.history(&snapshot.action.uid).await;
+        snapshot.history = history.map_err(Error::Gather)?;
+        let Next::Record(outcome) = next(&snapshot, clock::now()) else {
+            return Ok(None);
         };
-        match finding {
-            Some(finding) => self.conclude(&action, &snapshot, finding, now).await,
+        if !self.lease.holds() {
+            return Ok(None);
+        }
+        let reserved = self.records.write(action, &outcome.status).await;
+        reserved.map_err(Error::Record)?;
+        Ok(Some((*outcome, snapshot)))
+    }
+
+    /// Makes a permitted call, and records the answer.
+    async fn make(
+        &self,
+        action: &HealingAction,
+        snapshot: &Snapshot,
+        permit: &Permit,
+    ) -> Result<Requeue, Error> {
+        if !self.lease.holds() {
+            return Ok(Requeue::requeue(RETRY));
+        }
+        let seen = self.call(permit, snapshot).await;
+        let now = clock::now();
+        match answered(snapshot, &seen, now) {
+            Some(outcome) => {
+                let known = (outcome, false);
+                self.conclude(action, snapshot, known, now).await
+            }
             None => Ok(Requeue::requeue(RETRY)),
         }
     }
 
-    /// Judges with the history as last seen and, when that lets the action
-    /// pass, again with the history as it is, reserving its place in the same breath.
-    async fn decide(
-        &self,
-        action: &HealingAction,
-        snapshot: &Snapshot,
-        now: Timestamp,
-    ) -> Result<Option<Finding>, Error> {
-        let mut snapshot = snapshot.clone();
-        let own = snapshot.action.uid.clone();
-        let seen = self.actions.state();
-        let others = seen
-            .iter()
-            .filter(|other| other.uid().as_ref() != Some(&own));
-        snapshot.history = others.map(|other| past(other)).collect();
-        let judgement = judge(&snapshot, now);
-        if !judgement.is_allowed() {
-            return Ok(finding(action, &snapshot, &Seen::Judged(&judgement), now));
-        }
-        let _one_at_a_time = self.reserving.lock().await;
-        snapshot.history = self.gatherer.history(&own).await.map_err(Error::Gather)?;
-        let now = clock::now();
-        let judgement = judge(&snapshot, now);
-        if judgement.is_allowed() && snapshot.is_dry_run() {
-            return Ok(self.try_out(action, &snapshot, judgement, now).await);
-        }
-        let Some(mut finding) = finding(action, &snapshot, &Seen::Judged(&judgement), now) else {
-            return Ok(None);
-        };
-        if finding.status.phase == Phase::InProgress {
-            if !self.lease.holds() {
-                return Ok(None);
-            }
-            let reserved = self.records.write(action, &finding.status).await;
-            reserved.map_err(Error::Record)?;
-            finding.written = true;
-        }
-        Ok(Some(finding))
-    }
-
-    /// Tries the change on the API server without making it.
-    async fn try_out(
-        &self,
-        action: &HealingAction,
-        snapshot: &Snapshot,
-        judgement: Judgement,
-        now: Timestamp,
-    ) -> Option<Finding> {
-        // The guards' answers and the plan belong to what is recorded.
-        let judged = Seen::Judged(&judgement);
-        let transition = step(&snapshot.action.status, &judged, now)?;
-        let mut tried = snapshot.clone();
-        let before = snapshot.action.status.clone();
-        let status = settle(
-            snapshot,
-            &judged,
-            &transition,
-            action.metadata.generation,
-            now,
-        );
-        tried.action.status = HealingActionStatus {
-            phase: before.phase,
-            started_at: before.started_at,
-            ..status
-        };
-        let permit = judgement.into_permit()?;
-        let seen = self.call(&permit, snapshot, now).await;
-        let seen = match seen {
-            Seen::Made => Seen::Tried,
-            Seen::Held(reason, why) | Seen::Refused(reason, why) => Seen::Refused(reason, why),
-            Seen::Overtaken => {
-                let why = "the target changed in the meantime".to_owned();
-                Seen::Refused(Reason::Overtaken, why)
-            }
-            Seen::Judged(_) | Seen::Tried | Seen::Found | Seen::Checked(_) => return None,
-        };
-        finding(action, &tried, &seen, now)
-    }
-
-    /// Makes the change, unless reading back shows it made, or a guard objects by now.
-    async fn act(
-        &self,
-        action: &HealingAction,
-        snapshot: &Snapshot,
-        now: Timestamp,
-    ) -> Option<Finding> {
-        match landed(snapshot) {
-            Landed::Yes => return finding(action, snapshot, &Seen::Found, now),
-            Landed::Overtaken => return finding(action, snapshot, &Seen::Overtaken, now),
-            Landed::No => {}
-        }
-        let judgement = judge(snapshot, now);
-        let digest = judgement.plan.as_ref().map(|plan| plan.digest.as_str());
-        if digest.is_some() && digest != snapshot.action.status.digest.as_deref() {
-            return finding(action, snapshot, &Seen::Overtaken, now);
-        }
-        if !judgement.is_allowed() {
-            return finding(action, snapshot, &Seen::Judged(&judgement), now);
-        }
-        let permit = judgement.into_permit()?;
-        if !self.lease.holds() {
-            return None;
-        }
-        let seen = self.call(&permit, snapshot, now).await;
-        finding(action, snapshot, &seen, clock::now())
-    }
-
-    async fn call(&self, permit: &Permit, snapshot: &Snapshot, now: Timestamp) -> Seen<'static> {
-        let (seen, outcome) = match execute(&self.client, permit, now).await {
+    async fn call(&self, permit: &Permit, snapshot: &Snapshot) -> Seen<'static> {
+        let (seen, outcome) = match execute(&self.client, permit).await {
             Ok(()) => (Seen::Made, "made"),
             Err(error) => {
                 let text = error.explain();
@@ -308,12 +250,15 @@ impl Driver {
                         (Seen::Held(Reason::Retrying, text), "held")
                     }
                     execute::Error::Overtaken { .. } | execute::Error::Changed { .. } => {
-                        (Seen::Overtaken, "overtaken")
+                        (Seen::Overtaken(text), "overtaken")
                     }
                     execute::Error::Forbidden { .. } => {
                         (Seen::Refused(Reason::Forbidden, text), "refused")
                     }
-                    execute::Error::Refused { .. } | execute::Error::UnknownKind { .. } => {
+                    execute::Error::Refused { .. }
+                    | execute::Error::Otherwise { .. }
+                    | execute::Error::Manifest { .. }
+                    | execute::Error::UnknownKind { .. } => {
                         (Seen::Refused(Reason::ExecutionFailed, text), "refused")
                     }
                 }
@@ -332,14 +277,10 @@ impl Driver {
         &self,
         action: &HealingAction,
         snapshot: &Snapshot,
-        finding: Finding,
+        (outcome, written): (Outcome, bool),
         now: Timestamp,
     ) -> Result<Requeue, Error> {
-        let Finding {
-            status,
-            transition,
-            written,
-        } = finding;
+        let Outcome { status, transition } = outcome;
         let before = &snapshot.action.status;
         let is_news = before.phase != status.phase || before.reason != status.reason;
         if !written && (is_news || is_worth_writing(before, &status)) {
@@ -360,20 +301,12 @@ impl Driver {
     }
 }
 
-/// What follows from what was seen, as a status to be recorded.
-fn finding(
-    action: &HealingAction,
-    snapshot: &Snapshot,
-    seen: &Seen<'_>,
-    now: Timestamp,
-) -> Option<Finding> {
-    let transition = step(&snapshot.action.status, seen, now)?;
-    let status = settle(snapshot, seen, &transition, action.metadata.generation, now);
-    Some(Finding {
-        status,
-        transition,
-        written: false,
-    })
+/// Whether an outcome is the intent to begin, for which there must be room.
+fn is_beginning(snapshot: &Snapshot, outcome: &Outcome) -> bool {
+    let before = snapshot.action.status.phase;
+    before != Phase::Verifying
+        && before != Phase::InProgress
+        && outcome.status.phase == Phase::InProgress
 }
 
 /// Whether a status that tells nothing new still has to be written: a back-off
@@ -381,6 +314,8 @@ fn finding(
 fn is_worth_writing(before: &HealingActionStatus, after: &HealingActionStatus) -> bool {
     before.attempts != after.attempts
         || before.digest != after.digest
+        || before.plan != after.plan
+        || before.undo != after.undo
         || before.target_uid != after.target_uid
 }
 

@@ -7,6 +7,7 @@ use schemas::{
     action::{Approval, GuardVerdict, HealingActionStatus, Phase, Verification},
     alert::{self, Alert, AlertKind},
     policy::Severity,
+    step::Step,
     target::Target,
 };
 use serde::{Deserialize, Serialize};
@@ -47,8 +48,11 @@ pub struct Entry {
     pub message: String,
     /// What each guard said.
     pub verdicts: Vec<GuardVerdict>,
-    /// The planned calls.
-    pub plan: Vec<String>,
+    /// The planned calls, with every field that they change.
+    pub plan: Vec<Step>,
+    /// The calls that take the change back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<Step>,
     /// Digest of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -79,6 +83,7 @@ pub fn entry(snapshot: &Snapshot, status: &HealingActionStatus, cluster: &str) -
         message: status.message.clone().unwrap_or_default(),
         verdicts: status.verdicts.clone(),
         plan: status.plan.clone(),
+        undo: status.undo.clone(),
         digest: status.digest.clone(),
         approval: action.spec.approval.clone(),
         verification: status.verification.clone(),

@@ -13,6 +13,7 @@ use schemas::{
     action::{HealingActionSpec, HealingActionStatus, Phase},
     observation::Observation,
     policy::{Action, HealingPolicySpec, Mode},
+    target::Target,
 };
 
 use crate::object::Object;
@@ -39,8 +40,10 @@ pub struct Snapshot {
     pub pods: Vec<Object>,
     /// Labels and annotations of the target's namespace.
     pub namespace_marks: BTreeMap<String, String>,
-    /// Name of an autoscaler that sets the replicas of the target.
-    pub autoscaler: Option<String>,
+    /// The autoscaler that sets the replicas of the target.
+    pub autoscaler: Option<Object>,
+    /// The objects of the recorded calls that are still to be made, awaited or taken back, as far as they exist.
+    pub touched: Vec<Object>,
     /// Every other action.
     pub history: Vec<Past>,
     /// What the analyzer last reported on the target.
@@ -66,6 +69,8 @@ pub struct Subject {
     pub uid: String,
     /// When it was created.
     pub created_at: Option<Timestamp>,
+    /// Generation of its spec.
+    pub generation: Option<i64>,
     /// What it asks for.
     pub spec: HealingActionSpec,
     /// Its life so far.
@@ -165,6 +170,30 @@ impl Snapshot {
     /// The top-most known owner of the target, or the target itself.
     pub fn top_owner(&self) -> Option<&Object> {
         self.owners.last().or(self.target.as_ref())
+    }
+
+    /// The object of this kind and name, whatever its UID.
+    pub fn named(&self, wanted: &Target) -> Option<&Object> {
+        let known = self
+            .touched
+            .iter()
+            .chain(&self.target)
+            .chain(&self.autoscaler)
+            .chain(&self.owners)
+            .chain(&self.pods);
+        let mut known = known.map(|object| (object, &object.target));
+        let found = known.find(|(_, target)| {
+            target.kind == wanted.kind
+                && target.namespace == wanted.namespace
+                && target.name == wanted.name
+        });
+        found.map(|(object, _)| object)
+    }
+
+    /// This very object, as it is now.
+    pub fn same(&self, wanted: &Target) -> Option<&Object> {
+        self.named(wanted)
+            .filter(|object| object.target.uid == wanted.uid)
     }
 
     /// UID of the target as it was first pinned: by the spec, else by the first look at it.

@@ -2,7 +2,7 @@
 //!
 //! Pure: no IO, no clock.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::{
@@ -11,12 +11,14 @@ use schemas::{
     observation::{Observation, Reading},
     operator::Operator,
     policy::{Action, HealingPolicySpec, Mode, Remedy, SafetyRules, Selector, Severity},
+    step::Step,
     target::Target,
 };
 use serde_json::json;
 
 use crate::{
     object::{Object, Workload},
+    plan::plan,
     snapshot::{Limits, Past, Policy, Population, Snapshot, Subject},
 };
 
@@ -64,7 +66,20 @@ pub(crate) fn pod(name: &str, uid: &str) -> Object {
         controller: Some(owned_by("ReplicaSet", "web-abc", "rs-uid")),
         ready: true,
         workload: None,
+        content: Arc::new(json!({"metadata": {}})),
     }
+}
+
+/// A snapshot in which `action` is to be done to `target`.
+pub(crate) fn acting(action: Action, target: Object) -> Snapshot {
+    let mut snapshot = snapshot();
+    let wanted = &mut snapshot.action.spec.target_resource;
+    wanted.kind.clone_from(&target.target.kind);
+    wanted.name.clone_from(&target.target.name);
+    wanted.uid = Some(target.target.uid.clone());
+    snapshot.action.spec.action = action;
+    snapshot.target = Some(target);
+    snapshot
 }
 
 /// A settled workload with two replicas.
@@ -157,6 +172,7 @@ fn subject() -> Subject {
         name: "leaks-1".to_owned(),
         uid: "action-uid".to_owned(),
         created_at: Some(NOW),
+        generation: Some(1),
         spec: HealingActionSpec {
             policy_name: "leaks".to_owned(),
             target_resource: TargetResource {
@@ -203,6 +219,7 @@ pub(crate) fn snapshot() -> Snapshot {
         pods: vec![pod, self::pod("web-2", "uid-2")],
         namespace_marks: BTreeMap::new(),
         autoscaler: None,
+        touched: Vec::new(),
         history: Vec::new(),
         population: Population {
             namespace: 100,
@@ -232,6 +249,11 @@ pub(crate) fn executed() -> Snapshot {
         owner_uid: Some("web-uid".to_owned()),
         started_at: Some(at),
         executed_at: Some(at),
+        plan: vec![Step {
+            called_at: Some(at),
+            done_at: Some(at),
+            ..plan(&snapshot).unwrap().steps.remove(0)
+        }],
         ..HealingActionStatus::default()
     };
     let mut fresh = pod("web-9", "uid-9");

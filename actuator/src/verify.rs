@@ -8,11 +8,16 @@
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::{
-    action::Verification,
+    action::{Baseline, Verification},
     observation::{Observation, Reading},
 };
 
-use crate::{judge::matching, object::Object, reason::Reason, snapshot::Snapshot};
+use crate::{
+    judge::matching, object::Object, reason::Reason, snapshot::Snapshot, undo::changed_since,
+};
+
+/// How many siblings a baseline holds.
+const SIBLINGS: usize = 20;
 
 /// What verification says at one instant.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +26,72 @@ pub enum Check {
     Waiting(Verification),
     /// It is over: `Recovered`, `NotRecovered` or `Inconclusive`.
     Done(Reason, Verification),
+}
+
+/// How things stand before the change of the action in `snapshot`.
+pub fn baseline(snapshot: &Snapshot) -> Baseline {
+    let owner = snapshot.top_owner();
+    let workload = owner.and_then(|owner| owner.workload.as_ref());
+    let observation = matching(snapshot);
+    let readings = observation
+        .map(|seen| seen.readings.as_slice())
+        .unwrap_or_default();
+    let offender = snapshot.offender_uid();
+    let is_offender = |reading: &&Reading| Some(reading.target.uid.as_str()) == offender;
+    let is_pod = snapshot.action.spec.target_resource.kind == "Pod";
+    let siblings = readings
+        .iter()
+        .filter(|reading| is_pod && !is_offender(reading))
+        .filter_map(|reading| Some((reading.target.uid.clone(), reading.value?)));
+    Baseline {
+        ready: workload.map(|workload| workload.ready),
+        value: readings.iter().find(is_offender).and_then(|r| r.value),
+        siblings: siblings.take(SIBLINGS).collect(),
+    }
+}
+
+/// Whether the change of the action in `snapshot` was taken back, and its target
+/// is as ready as it was before.
+pub fn verify_undo(snapshot: &Snapshot, now: Timestamp) -> Check {
+    let status = &snapshot.action.status;
+    let mut verification = status.verification.clone().unwrap_or_default();
+    let drift: Vec<_> = status
+        .undo
+        .iter()
+        .flat_map(|step| changed_since(snapshot, step))
+        .collect();
+    if !drift.is_empty() {
+        let message = format!("taken back, but somebody else changed {}", drift.join(", "));
+        verification.message = Some(message);
+        verification.drift = drift;
+        return Check::Done(Reason::SpecDrift, verification);
+    }
+    let before = status.baseline.as_ref().and_then(|baseline| baseline.ready);
+    let owner = snapshot.top_owner();
+    let workload = owner.and_then(|owner| owner.workload.as_ref());
+    let is_back = workload.is_none_or(|workload| {
+        workload.settled && workload.ready >= before.unwrap_or(workload.desired)
+    });
+    if is_back {
+        verification.message = Some("the change was taken back".to_owned());
+        return Check::Done(Reason::Undone, verification);
+    }
+    let ready = workload.map_or(0, |workload| workload.ready);
+    let title = owner.map(Object::title).unwrap_or_default();
+    let message = format!("taken back; {ready} replicas of {title} are ready so far");
+    verification.message = Some(message);
+    let made = status.undo.iter().filter_map(|step| step.done_at).max();
+    let deadline = made.unwrap_or(now).saturating_add(timeout(snapshot));
+    if now >= deadline.unwrap_or(Timestamp::MAX) {
+        return Check::Done(Reason::UndoFailed, verification);
+    }
+    Check::Waiting(verification)
+}
+
+fn timeout(snapshot: &Snapshot) -> SignedDuration {
+    let rules = snapshot.policy.as_ref();
+    let rules = rules.map(|policy| policy.spec.safety_rules.clone());
+    rules.unwrap_or_default().health_check_timeout.get()
 }
 
 /// What the readings taken after the change say.
@@ -69,10 +140,13 @@ pub fn verify(snapshot: &Snapshot, now: Timestamp) -> Check {
         value: reading.and_then(|reading| reading.value),
         sampled_at: reading.and_then(|reading| reading.sampled_at),
         ready: unready.is_none(),
+        effect: None,
+        drift: Vec::new(),
         message: Some(message),
     };
-    let timeout = rules.health_check_timeout.get();
-    let deadline = executed.saturating_add(timeout).unwrap_or(Timestamp::MAX);
+    let deadline = executed
+        .saturating_add(timeout(snapshot))
+        .unwrap_or(Timestamp::MAX);
     if outcome == Reason::Recovered || now >= deadline {
         return Check::Done(outcome, verification);
     }

@@ -26,7 +26,13 @@ pub(crate) fn waiting(name: &str) -> HealingAction {
         target: Some("Pod/web-1".to_owned()),
         owner: Some("Deployment/web".to_owned()),
         digest: Some("abc".to_owned()),
-        plan: vec!["evict Pod/web-1".to_owned()],
+        plan: vec![
+            serde_json::from_value(json!({
+                "call": "evict Pod/web-1", "verb": "Evict",
+                "object": {"apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": "web-1", "uid": "u"},
+            }))
+            .unwrap(),
+        ],
         verdicts: vec![GuardVerdict {
             guard: "approval".to_owned(),
             verdict: "Await".to_owned(),

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     operator::Operator,
     policy::{Action, Severity},
+    step::Step,
 };
 
 /// A HealingAction is one change to one object: what, why, on whose authority.
@@ -307,9 +308,17 @@ pub struct HealingActionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 
-    /// The planned change, one call a line.
+    /// The planned change, call by call. It is recorded before the first call is made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub plan: Vec<String>,
+    pub plan: Vec<Step>,
+
+    /// The calls that take the change back, once it was seen not to help.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<Step>,
+
+    /// How things stood when the intent was recorded; the effect is measured against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
 
     /// `Allowed`, `Approved`, `Executed`, `Verified` and `Succeeded`, with reasons.
     #[serde(default)]
@@ -368,6 +377,37 @@ pub struct GuardVerdict {
     pub until: Option<Timestamp>,
 }
 
+/// How things stood before a change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Baseline {
+    /// Ready replicas of the target's top-most owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<i32>,
+    /// The trigger's value on the offender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The trigger's values on siblings that the change leaves alone, by UID, at most 20.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub siblings: std::collections::BTreeMap<String, f64>,
+}
+
+/// How much better the target became than the siblings that were left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Effect {
+    /// Change of the trigger's value on the target, less its mean change on the siblings.
+    pub estimate: f64,
+    /// Lower bound of the 95 % interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// Upper bound of the 95 % interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// How many siblings it rests on.
+    pub siblings: u32,
+}
+
 /// What verification saw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -386,6 +426,12 @@ pub struct Verification {
     /// Whether the object is ready.
     #[serde(default)]
     pub ready: bool,
+    /// The effect of the change, where untreated siblings allow to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// Fields of the change that somebody else has changed since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
     /// In a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

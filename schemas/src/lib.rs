@@ -24,6 +24,7 @@ pub mod operator;
 pub mod policy;
 pub mod quantity;
 pub mod sample;
+pub mod step;
 pub mod subject;
 pub mod target;
 

@@ -1,6 +1,7 @@
 //! A real control plane, owned by a handle.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Once;
@@ -143,7 +144,12 @@ impl ControlPlane {
              contexts: [{{name: kit, context: {{cluster: kit, user: kit}}}}]\n",
             authority.display()
         );
-        std::fs::write(&path, text).expect("the cluster's folder can be written");
+        // Trials share the file, and a program that starts may read it just now.
+        let mut file =
+            tempfile::NamedTempFile::new_in(&self.dir).expect("the folder can be written");
+        file.write_all(text.as_bytes())
+            .expect("the folder can be written");
+        file.persist(&path).expect("the folder can be written");
         path
     }
 

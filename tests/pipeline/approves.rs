@@ -139,7 +139,10 @@ fn planned(stack: &Stack<'_>, name: &str) {
 }
 
 fn put_in(stack: &Stack<'_>, name: &str, phase: &str) {
-    let status = json!({"status": {"phase": phase, "digest": PLANNED, "plan": ["evict Pod/web"]}});
+    let object =
+        json!({"apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": "web", "uid": "u"});
+    let plan = json!([{"call": "evict Pod/web", "verb": "Evict", "object": object}]);
+    let status = json!({"status": {"phase": phase, "digest": PLANNED, "plan": plan}});
     let actuator = user(SYSTEM, "kubeskippy-actuator");
     let written = patch(
         stack,

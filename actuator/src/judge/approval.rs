@@ -12,11 +12,7 @@ use schemas::{
 };
 
 use super::Verdict;
-use crate::{
-    plan::{Operation, Plan},
-    reason::Reason,
-    snapshot::Snapshot,
-};
+use crate::{plan::Plan, reason::Reason, snapshot::Snapshot};
 
 /// Waits for a person where one must agree.
 pub(super) fn approval(snapshot: &Snapshot, plan: Option<&Plan>, now: Timestamp) -> Verdict {
@@ -87,11 +83,7 @@ fn rule_requires(rule: &Action, plan: Option<&Plan>) -> bool {
     always
         || rule.requires_approval.unwrap_or_else(|| {
             let removes = matches!(rule.kind, Remedy::Delete | Remedy::Patch);
-            let shrinks = matches!(
-                plan.map(|plan| &plan.operation),
-                Some(Operation::Scale { from, to, .. }) if to < from
-            );
-            removes || shrinks
+            removes || plan.is_some_and(Plan::shrinks)
         })
 }
 

@@ -7,11 +7,12 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use schemas::step::{Step, Verb};
 
 use super::Verdict;
 use crate::{
     object::{Object, percent_of},
-    plan::{Operation, Plan},
+    plan::{Plan, replicas},
     reason::Reason,
     snapshot::{RECHECK, Snapshot},
 };
@@ -28,20 +29,23 @@ pub(super) fn blast_radius(snapshot: &Snapshot, plan: Option<&Plan>, now: Timest
         return Verdict::Allow;
     };
     let desired = workload.desired;
-    let ready = ready(snapshot, &plan.operation);
-    let takes = match &plan.operation {
-        Operation::Evict { pod, .. } | Operation::Delete { pod, .. } => {
-            let target = snapshot
-                .pods
-                .iter()
-                .find(|known| known.target.uid == pod.uid);
+    let Some(step) = plan.next_step() else {
+        return Verdict::Allow;
+    };
+    let ready = ready(snapshot, step);
+    let takes = match step.verb {
+        Verb::Evict | Verb::Delete if step.object.kind == "Pod" => {
+            let uid = &step.object.uid;
+            let target = snapshot.pods.iter().find(|pod| pod.target.uid == *uid);
             i32::from(target.is_some_and(|pod| pod.ready))
         }
-        Operation::RestartRollout { .. } => workload.rollout_takes,
+        Verb::Change if rolls(step) => workload.rollout_takes,
+        Verb::Scale if is_given_back(plan) => desired,
         // Who scales down wants fewer: only the last replica is kept.
-        Operation::Scale { from, to, .. } => {
-            return last_replica(owner, *from, *to);
+        Verb::Scale => {
+            return replicas(step).map_or(Verdict::Allow, |counts| last_replica(owner, counts));
         }
+        Verb::Evict | Verb::Delete | Verb::Change | Verb::Create | Verb::Resize | Verb::Call => 0,
     };
     if takes == 0 {
         return Verdict::Allow;
@@ -64,9 +68,20 @@ pub(super) fn blast_radius(snapshot: &Snapshot, plan: Option<&Plan>, now: Timest
     Verdict::Allow
 }
 
+/// Whether a call changes the template of a workload, whose pods are replaced then.
+fn rolls(step: &Step) -> bool {
+    let mut paths = step.changes.iter().map(|change| change.path.as_str());
+    paths.any(|path| path.starts_with("spec.template."))
+}
+
+/// Whether a later call gives back what this one takes.
+fn is_given_back(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| step.completes)
+}
+
 /// The ready pods that no other action is about to take.
-fn ready(snapshot: &Snapshot, operation: &Operation) -> i32 {
-    let own = operation.target().uid.as_str();
+fn ready(snapshot: &Snapshot, step: &Step) -> i32 {
+    let own = step.object.uid.as_str();
     let is_taken = |pod: &Object| {
         let uid = pod.target.uid.as_str();
         let mut others = snapshot.history.iter();
@@ -105,7 +120,7 @@ fn count(limit: &IntOrString, desired: i32) -> i32 {
     }
 }
 
-fn last_replica(owner: &Object, from: i32, to: i32) -> Verdict {
+fn last_replica(owner: &Object, (from, to): (i32, i32)) -> Verdict {
     if owner.target.kind == "Deployment" && from > 1 && to < 1 {
         let message = format!("{} would have no replica left", owner.title());
         return Verdict::deny(Reason::BlastRadius, message);

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::Verdict;
 use crate::{
+    change::{Path, Segment},
     object::{Manager, Object},
-    plan::{Operation, Plan},
+    plan::Plan,
     reason::Reason,
     snapshot::Snapshot,
 };
@@ -44,46 +45,60 @@ const BY_HAND: [&str; 5] = [
 /// such a controller's mark, any manager that is not known to be a person's
 /// tool counts as that controller, whose name in `managedFields` can be configured.
 pub(super) fn ownership(snapshot: &Snapshot, plan: Option<&Plan>) -> Verdict {
-    let (Some(plan), Some(target)) = (plan, snapshot.target.as_ref()) else {
-        return Verdict::Allow;
-    };
-    let Some(path) = written(&plan.operation) else {
-        return Verdict::Allow;
-    };
-    let mark = mark(target);
-    let mut owners = target.managers.iter().filter(|m| owns(m, path));
-    let Some((manager, who)) = owners.find_map(|manager| Some((manager, keeper(manager, mark)?)))
-    else {
-        return Verdict::Allow;
-    };
-    let field = path.join(".");
-    let (name, title) = (&manager.name, target.title());
-    let message =
-        format!("{field} of {title} belongs to {who} (field manager {name}): change it there");
-    Verdict::deny(Reason::FieldOwned, message)
-}
-
-/// The field that an operation writes; `None` when it writes none.
-const fn written(operation: &Operation) -> Option<&'static [&'static str]> {
-    match operation {
-        Operation::Evict { .. } | Operation::Delete { .. } => None,
-        Operation::RestartRollout { .. } => Some(&[
-            "spec",
-            "template",
-            "metadata",
-            "annotations",
-            crate::execute::RESTARTED_AT,
-        ]),
-        Operation::Scale { .. } => Some(&["spec", "replicas"]),
+    let steps = plan.map(|plan| plan.steps.as_slice()).unwrap_or_default();
+    let written = steps
+        .iter()
+        .filter_map(|step| Some((snapshot.same(&step.object)?, step)));
+    let fields = written.flat_map(|(object, step)| {
+        let changes = step.changes.iter();
+        changes.map(move |change| (object, change.path.as_str()))
+    });
+    for (object, field) in fields {
+        if let Some((manager, who)) = owner(object, field) {
+            let (name, title) = (&manager.name, object.title());
+            let message = format!(
+                "{field} of {title} belongs to {who} (field manager {name}): change it there"
+            );
+            return Verdict::deny(Reason::FieldOwned, message);
+        }
     }
+    Verdict::Allow
 }
 
-fn owns(manager: &Manager, path: &[&str]) -> bool {
-    let mut node: Option<&Value> = Some(&manager.fields);
-    for name in path {
-        node = node.and_then(|node| node.get(format!("f:{name}")));
+/// Who keeps a field of an object as it is, if somebody does.
+fn owner<'a>(object: &'a Object, field: &str) -> Option<(&'a Manager, &'static str)> {
+    let path = Path::parse(field).ok()?;
+    let mark = mark(object);
+    let mut owners = object.managers.iter().filter(|m| owns(m, &path));
+    owners.find_map(|manager| Some((manager, keeper(manager, mark)?)))
+}
+
+fn owns(manager: &Manager, path: &Path) -> bool {
+    let mut node = Some(&manager.fields);
+    for segment in path.segments() {
+        node = node.and_then(|node| match segment {
+            Segment::Field(name) => node.get(format!("f:{name}")),
+            Segment::Item { key, value } => item(node, key, value),
+        });
     }
     node.is_some()
+}
+
+/// The entry of a list's item: `k:{"name":"app"}`, or with more keys beside that one.
+fn item<'a>(node: &'a Value, key: &str, value: &str) -> Option<&'a Value> {
+    let mut entries = node.as_object()?.iter();
+    let found = entries.find(|(name, _)| {
+        let keys = name
+            .strip_prefix("k:")
+            .and_then(|text| serde_json::from_str(text).ok());
+        let keys: Option<Value> = keys;
+        let held = keys.as_ref().and_then(|keys| keys.get(key));
+        held.is_some_and(|held| match held.as_str() {
+            Some(text) => text == value,
+            None => held.to_string() == value,
+        })
+    });
+    found.map(|(_, entry)| entry)
 }
 
 /// Which controller a manager is.

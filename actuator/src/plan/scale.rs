@@ -2,64 +2,76 @@
 //!
 //! Pure: no IO, no clock.
 
-use schemas::policy::{Action, Autoscaler, Direction, ScaleAction};
+use schemas::{
+    policy::{Autoscaler, Direction, ScaleAction},
+    step::{Step, Verb},
+};
+use serde_json::Value;
 
-use super::{Operation, Refusal};
-use crate::{object::Object, reason::Reason};
+use super::{Refusal, changing, step};
+use crate::{
+    change::{self, Path},
+    object::Object,
+    reason::Reason,
+    snapshot::Snapshot,
+};
 
 /// The replicas that the action asks for, kept within its bounds. What an
 /// autoscaler owns is left to it: it would undo the change, or be undone by it.
-pub(super) fn scale(
-    action: &Action,
-    target: &Object,
-    autoscaler: Option<&str>,
-) -> Result<Operation, Refusal> {
+pub(super) fn scale(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>, Refusal> {
     let kind = target.target.kind.as_str();
     let (Some(workload), "Deployment" | "StatefulSet") = (&target.workload, kind) else {
         let message = format!("a {kind} cannot be scaled; a Deployment or StatefulSet can");
         return Err(Refusal::new(Reason::UnsupportedTarget, message));
     };
     if let Some(owner) = &target.controller {
-        let message = format!(
-            "{} belongs to {}/{}: scale that",
-            target.title(),
-            owner.kind,
-            owner.name
-        );
+        let (kind, name) = (&owner.kind, &owner.name);
+        let message = format!("{} belongs to {kind}/{name}: scale that", target.title());
         return Err(Refusal::new(Reason::UnsupportedTarget, message));
     }
-    let Some(settings) = &action.scale_action else {
-        return Err(Refusal::new(
-            Reason::NothingToDo,
-            "the action has no scaleAction",
-        ));
+    let Some(settings) = &snapshot.action.spec.action.scale_action else {
+        let message = "the action has no scaleAction";
+        return Err(Refusal::new(Reason::NothingToDo, message));
     };
-    if let Some(autoscaler) = autoscaler {
-        return Err(match settings.autoscaler {
-            Autoscaler::Refuse => Refusal::new(
-                Reason::AutoscalerOwnsReplicas,
-                format!(
-                    "the HorizontalPodAutoscaler {autoscaler} owns the replicas of {}",
-                    target.title()
-                ),
-            ),
-            Autoscaler::Adjust => Refusal::new(
-                Reason::NotImplementedYet,
-                format!(
-                    "this version of the actuator cannot adjust the bounds of the HorizontalPodAutoscaler {autoscaler}"
-                ),
-            ),
-        });
+    if let Some(autoscaler) = &snapshot.autoscaler {
+        return adjust(settings.autoscaler, autoscaler, target);
     }
     let (from, to) = (workload.desired, wanted(settings, workload.desired));
     if from == to {
         let message = format!("{} has {from} replicas already", target.title());
         return Err(Refusal::new(Reason::NothingToDo, message));
     }
-    Ok(Operation::Scale {
-        workload: target.target.clone(),
-        from,
-        to,
+    Ok(scaling(snapshot, target, (from, to)))
+}
+
+/// Stamps a workload, then sets its count: the scale subresource itself takes no annotations.
+pub(super) fn scaling(snapshot: &Snapshot, target: &Object, (from, to): (i32, i32)) -> Vec<Step> {
+    let path = Path::default().field("spec").field("replicas");
+    let count = change::field(&path, Some(&Value::from(from)), Some(&Value::from(to)));
+    let call = format!("scale {} from {from} to {to}", target.target);
+    let mark = format!("mark {} as acted on", target.target);
+    vec![
+        changing(snapshot, target, mark, Vec::new()),
+        Step {
+            changes: vec![count],
+            ..step(Verb::Scale, &target.target, call)
+        },
+    ]
+}
+
+fn adjust(how: Autoscaler, autoscaler: &Object, target: &Object) -> Result<Vec<Step>, Refusal> {
+    let (name, title) = (&autoscaler.target.name, target.title());
+    Err(match how {
+        Autoscaler::Refuse => Refusal::new(
+            Reason::AutoscalerOwnsReplicas,
+            format!("the HorizontalPodAutoscaler {name} owns the replicas of {title}"),
+        ),
+        Autoscaler::Adjust => Refusal::new(
+            Reason::NotImplementedYet,
+            format!(
+                "this version of the actuator cannot adjust the bounds of the HorizontalPodAutoscaler {name}"
+            ),
+        ),
     })
 }
 
@@ -79,9 +91,9 @@ fn wanted(settings: &ScaleAction, now: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{named_action, workload};
+    use crate::testing::{acting, named_action, workload};
     use proptest::prelude::*;
-    use schemas::policy::Remedy;
+    use schemas::policy::{Action, Remedy};
 
     fn action(direction: Direction, replicas: i32) -> Action {
         Action {
@@ -96,19 +108,26 @@ mod tests {
         }
     }
 
+    fn plan(action: Action, autoscaler: Option<&str>) -> Result<Vec<Step>, Refusal> {
+        let web = workload("Deployment", "web", "d");
+        let mut snapshot = acting(action, web.clone());
+        snapshot.autoscaler =
+            autoscaler.map(|name| workload("HorizontalPodAutoscaler", name, "hpa-uid"));
+        scale(&snapshot, &web)
+    }
+
     #[test]
     fn an_autoscaler_that_owns_the_count_is_named() {
-        let web = workload("Deployment", "web", "d");
-        let refusal = scale(&action(Direction::Up, 1), &web, Some("web-hpa")).unwrap_err();
+        let refusal = plan(action(Direction::Up, 1), Some("web-hpa")).unwrap_err();
         assert_eq!(refusal.reason, Reason::AutoscalerOwnsReplicas);
         assert!(refusal.message.contains("web-hpa"));
     }
 
     #[test]
     fn a_change_that_the_bounds_take_away_is_nothing_to_do() {
-        let web = workload("Deployment", "web", "d");
-        assert!(scale(&action(Direction::Up, 9), &web, None).is_ok());
-        let refusal = scale(&action(Direction::Absolute, 2), &web, None).unwrap_err();
+        let steps = plan(action(Direction::Up, 9), None).unwrap();
+        assert_eq!(crate::plan::replicas(&steps[1]), Some((2, 5)));
+        let refusal = plan(action(Direction::Absolute, 2), None).unwrap_err();
         assert_eq!(refusal.reason, Reason::NothingToDo);
     }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemas::{
     action::{Decision, HealingActionStatus, Phase},
     condition::{self, Setting, action},
+    step::Step,
 };
 
 use super::{Seen, Transition};
@@ -13,7 +14,7 @@ use crate::{
     judge::{Judgement, Verdict},
     reason::Reason,
     snapshot::Snapshot,
-    verify::Check,
+    verify::{Check, baseline},
 };
 
 /// The status of the action in `snapshot` after `transition`.
@@ -21,10 +22,10 @@ pub fn settle(
     snapshot: &Snapshot,
     seen: &Seen<'_>,
     transition: &Transition,
-    generation: Option<i64>,
     now: Timestamp,
 ) -> HealingActionStatus {
     let before = snapshot.action.status.phase;
+    let generation = snapshot.action.generation;
     let mut status = identified(snapshot);
     status.judged_at.get_or_insert(now);
     status.phase = transition.to;
@@ -38,7 +39,7 @@ pub fn settle(
             // Once begun, the plan is what was begun.
             if let (Some(plan), None) = (&judgement.plan, status.started_at) {
                 status.digest = Some(plan.digest.clone());
-                status.plan = plan.lines();
+                status.plan.clone_from(&plan.steps);
             }
             settings.push(allowed(judgement));
             settings.push(approved(snapshot, judgement));
@@ -47,10 +48,13 @@ pub fn settle(
         Seen::Checked(Check::Waiting(verification) | Check::Done(_, verification)) => {
             status.verification = Some(verification.clone());
         }
-        Seen::Tried | Seen::Made | Seen::Found | Seen::Overtaken | Seen::Refused(..) => {}
+        Seen::Made | Seen::Found => called(&mut status, now),
+        Seen::Arrived => arrived(&mut status, now),
+        Seen::Tried | Seen::Waits(_) | Seen::Overtaken(_) | Seen::Refused(..) => {}
     }
     if before != Phase::InProgress && transition.to == Phase::InProgress {
         status.started_at.get_or_insert(now);
+        status.baseline.get_or_insert_with(|| baseline(snapshot));
     }
     if transition.to == Phase::Verifying {
         status.executed_at.get_or_insert(now);
@@ -59,10 +63,39 @@ pub fn settle(
         status.finished_at.get_or_insert(now);
     }
     settings.extend(by_phase(transition, status.executed_at.is_some()));
+    if !status.undo.is_empty() {
+        // What was executed stays executed while it is taken back.
+        settings.retain(|setting| setting.kind != action::EXECUTED);
+    }
     for setting in settings {
         condition::set(&mut status.conditions, setting, generation, now);
     }
     status
+}
+
+/// Notes that the current call was made; without a wait it is done with that.
+fn called(status: &mut HealingActionStatus, now: Timestamp) {
+    if let Some(step) = current(status) {
+        step.called_at.get_or_insert(now);
+        if step.wait.is_none() {
+            step.done_at = Some(now);
+        }
+    }
+}
+
+fn arrived(status: &mut HealingActionStatus, now: Timestamp) {
+    if let Some(step) = current(status) {
+        step.done_at = Some(now);
+    }
+}
+
+fn current(status: &mut HealingActionStatus) -> Option<&mut Step> {
+    let steps = if status.undo.is_empty() {
+        &mut status.plan
+    } else {
+        &mut status.undo
+    };
+    steps.iter_mut().find(|step| step.done_at.is_none())
 }
 
 /// The status with the identity of its target, as it was first seen.
@@ -165,17 +198,20 @@ fn by_phase(transition: &Transition, executed: bool) -> Vec<Setting> {
         }
         Phase::InProgress | Phase::Failed => settings.push(of(action::EXECUTED, Some(false))),
         Phase::Verifying => {
-            let executed = matches!(reason, Reason::Executed | Reason::EffectFound);
+            let executed = matches!(
+                reason,
+                Reason::Executed | Reason::EffectFound | Reason::Stopped
+            );
             if executed {
                 settings.push(of(action::EXECUTED, Some(true)));
             }
             settings.push(of(action::VERIFIED, None));
         }
         Phase::Succeeded => settings.push(of(action::VERIFIED, Some(true))),
+        Phase::RolledBack => settings.push(of(action::VERIFIED, Some(false))),
         Phase::Pending
         | Phase::AwaitingApproval
         | Phase::Approved
-        | Phase::RolledBack
         | Phase::Denied
         | Phase::Cancelled => {}
     }

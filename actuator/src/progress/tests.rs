@@ -14,7 +14,7 @@ use schemas::{
 
 fn pass(snapshot: &mut Snapshot, seen: &Seen<'_>, now: Timestamp) -> Option<Phase> {
     let transition = step(&snapshot.action.status, seen, now)?;
-    snapshot.action.status = settle(snapshot, seen, &transition, Some(1), now);
+    snapshot.action.status = settle(snapshot, seen, &transition, now);
     Some(transition.to)
 }
 
@@ -31,7 +31,7 @@ fn an_allowed_action_records_its_intent_before_anything_else() {
     assert_eq!(status.executed_at, None);
     assert_eq!(status.target.as_deref(), Some("Pod/web-1"));
     assert_eq!(status.owner.as_deref(), Some("Deployment/web"));
-    assert_eq!(status.plan, ["evict Pod shop/web-1"]);
+    assert_eq!(status.plan[0].call, "evict Pod shop/web-1");
     assert_eq!(status.verdicts.len(), 16);
     assert!(condition::is_true(&status.conditions, action::ALLOWED));
     assert!(!condition::is_true(&status.conditions, action::SUCCEEDED));
@@ -79,6 +79,8 @@ fn a_refused_eviction_waits_longer_each_time_and_ends_as_a_failure() {
     let mut snapshot = executed();
     snapshot.action.status.phase = Phase::InProgress;
     snapshot.action.status.executed_at = None;
+    snapshot.action.status.plan[0].called_at = None;
+    snapshot.action.status.plan[0].done_at = None;
     snapshot.action.status.started_at = Some(NOW);
     let held = || Seen::Held(Reason::DisruptionBudget, "no".to_owned());
     let mut waits = Vec::new();
@@ -119,7 +121,7 @@ fn may_follow(from: Phase) -> &'static [Phase] {
         Pending | Approved => &[AwaitingApproval, InProgress, Denied, Cancelled],
         AwaitingApproval => &[Pending, Approved, InProgress, Denied, Cancelled],
         InProgress => &[Verifying, Failed, Denied, Cancelled],
-        Verifying => &[Succeeded, Failed],
+        Verifying => &[Succeeded, Failed, InProgress, Phase::RolledBack],
         Succeeded | Failed | Phase::RolledBack | Denied | Cancelled => &[],
     }
 }
@@ -154,7 +156,7 @@ proptest! {
                 3 => Seen::Found,
                 4 => Seen::Held(Reason::Retrying, String::new()),
                 5 => Seen::Refused(Reason::ExecutionFailed, String::new()),
-                6 => Seen::Overtaken,
+                6 => Seen::Overtaken(String::new()),
                 _ => Seen::Checked(&check),
             };
             let (before, started) = (snapshot.action.status.phase, snapshot.action.status.started_at);

@@ -3,7 +3,10 @@
 //! Pure: no IO, no clock.
 
 use jiff::Timestamp;
-use schemas::action::{Diagnosis, HealingAction, HealingActionStatus, TriggerReading};
+use schemas::{
+    action::{Diagnosis, HealingAction, HealingActionStatus, TriggerReading},
+    step::Step,
+};
 
 use super::standing::until;
 use crate::{print::plain, span};
@@ -27,7 +30,8 @@ pub(crate) fn view(action: &HealingAction, now: Timestamp) -> String {
     ];
     rows.extend(spec.trigger.as_ref().map(|it| ("seen", seen(it, now))));
     rows.extend(spec.diagnosis.as_ref().map(|it| ("because", because(it))));
-    rows.push(("plan", or_none(&status.plan)));
+    let calls: Vec<_> = status.plan.iter().flat_map(Step::lines).collect();
+    rows.push(("plan", or_none(&calls)));
     rows.push(("digest", or_none(status.digest.as_slice())));
     if spec.dry_run {
         rows.push((
@@ -136,7 +140,10 @@ mod tests {
     fn a_plan_keeps_its_lines_and_cannot_add_rows() {
         let mut action = waiting("web");
         let status = action.status.as_mut().unwrap();
-        status.plan = vec!["one\n  digest   forged".to_owned(), "two".to_owned()];
+        let mut second = status.plan[0].clone();
+        status.plan[0].call = "one\n  digest   forged".to_owned();
+        second.call = "two".to_owned();
+        status.plan.push(second);
         let text = view(&action, NOW);
         assert!(
             text.contains("  plan     one   digest   forged\n           two\n"),
