@@ -136,9 +136,9 @@ pub fn merge_patch(before: &Value, after: &Value) -> Value {
     Value::Object(patch)
 }
 
-/// The changes that take `changes` back, the last first.
+/// The changes that take `changes` back; each is about another field, so their order may stay.
 pub fn inverse(changes: &[FieldChange]) -> Vec<FieldChange> {
-    changes.iter().rev().map(FieldChange::inverse).collect()
+    changes.iter().map(FieldChange::inverse).collect()
 }
 
 /// One change of one field.
@@ -252,7 +252,8 @@ fn compare_items(
     }
 }
 
-/// The field by which the items of two lists can be told apart, if there is one and new items come last.
+/// The field by which the items of two lists can be told apart, if there is one and
+/// items come and go at the end.
 fn list_key(path: &Path, old: &[Value], new: &[Value]) -> Option<&'static str> {
     let list = match path.segments().last()? {
         Segment::Field(name) => name.as_str(),
@@ -277,10 +278,11 @@ fn list_key(path: &Path, old: &[Value], new: &[Value]) -> Option<&'static str> {
         };
         let is_unique =
             |names: &[String]| names.iter().collect::<BTreeSet<_>>().len() == names.len();
-        let kept: Vec<_> = before.iter().filter(|name| after.contains(name)).collect();
+        // What comes or goes does so at the end, so that taking it back gives the same order.
+        let kept = before.iter().filter(|name| after.contains(name)).count();
         is_unique(&before)
             && is_unique(&after)
-            && after.iter().take(kept.len()).eq(kept.iter().copied())
+            && before.iter().take(kept).eq(after.iter().take(kept))
     })
 }
 

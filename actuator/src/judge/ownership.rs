@@ -95,7 +95,9 @@ fn item<'a>(node: &'a Value, key: &str, value: &str) -> Option<&'a Value> {
         let held = keys.as_ref().and_then(|keys| keys.get(key));
         held.is_some_and(|held| match held.as_str() {
             Some(text) => text == value,
-            None => held.to_string() == value,
+            None => held
+                .as_u64()
+                .is_some_and(|number| number.to_string() == value),
         })
     });
     found.map(|(_, entry)| entry)
