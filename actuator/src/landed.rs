@@ -114,8 +114,11 @@ fn settled(snapshot: &Snapshot) -> Arrived {
     let Some(workload) = &owner.workload else {
         return Arrived::Yes;
     };
-    let (ready, desired) = (workload.ready, workload.desired);
+    // The workload's own count lags behind its pods, so both have to be there.
     let going = snapshot.pods.iter().any(|pod| pod.terminating);
+    let here = snapshot.pods.iter().filter(|pod| pod.ready).count();
+    let here = i32::try_from(here).unwrap_or(i32::MAX);
+    let (ready, desired) = (workload.ready.min(here), workload.desired);
     if workload.settled && ready >= desired && !going {
         return Arrived::Yes;
     }

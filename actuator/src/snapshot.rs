@@ -207,6 +207,12 @@ impl Snapshot {
         self.action.status.started_at.is_some()
     }
 
+    /// Whether a call of the action was made.
+    pub fn has_begun(&self) -> bool {
+        let mut steps = self.action.status.plan.iter();
+        steps.any(|step| step.called_at.is_some())
+    }
+
     /// The past actions on the owner `uid`, or on anything it owns.
     pub fn past_on<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Past> {
         let history = self.history.iter();

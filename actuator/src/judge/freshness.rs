@@ -33,7 +33,8 @@ pub(super) fn freshness(snapshot: &Snapshot, now: Timestamp) -> Verdict {
         let message = format!("another object is called {} now", target.title());
         return Verdict::deny(Reason::TargetReplaced, message);
     }
-    if snapshot.action.spec.trigger.is_none() {
+    // Once a call was made, the reading that called for it is no longer what is asked.
+    if snapshot.action.spec.trigger.is_none() || snapshot.has_begun() {
         return Verdict::Allow;
     }
     let until = now.saturating_add(RECHECK).unwrap_or(Timestamp::MAX);

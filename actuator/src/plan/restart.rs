@@ -1,29 +1,36 @@
 //! Replacing a pod, or all pods of a workload.
 //!
+//! A pod is evicted, so that its controller replaces it and disruption budgets
+//! are honoured. A workload's rollout is restarted, or, where the action says
+//! how many pods may be replaced at a time or pods are only replaced when they
+//! are deleted, its pods are evicted in waves. `recreate` takes all pods away
+//! first, and is the only way to restart a pod that nothing would replace.
+//! No API restarts a container in place from outside.
+//!
 //! Pure: no IO, no clock.
 
 use schemas::{
     ACTED_BY,
-    policy::RestartStrategy,
-    step::{Step, Verb},
+    policy::{RestartAction, RestartStrategy},
+    step::{Step, Verb, Wait},
 };
 use serde_json::Value;
 
-use super::{Refusal, changing, setting, step};
+use super::{Refusal, changing, scale, setting, step};
 use crate::{
     change::Path, execute::RESTARTED_AT, object::Object, reason::Reason, snapshot::Snapshot,
 };
 
-/// A pod is evicted, so that its controller replaces it and disruption budgets
-/// are honoured; a workload's rollout is restarted. A pod without a controller
-/// would simply be gone, so it is refused.
+mod bare;
+mod waves;
+
+/// Plans the restart of `target`.
 pub(super) fn restart(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>, Refusal> {
     let settings = snapshot.action.spec.action.restart_action.clone();
     let settings = settings.unwrap_or_default();
     match target.target.kind.as_str() {
-        "Pod" if target.controller.is_none() => Err(refuse_bare(target, settings.strategy)),
-        "Pod" => Ok(vec![evict(target, settings.grace_period_seconds)]),
-        "Deployment" | "StatefulSet" | "DaemonSet" => Ok(vec![roll(snapshot, target)]),
+        "Pod" => restart_pod(snapshot, target, &settings),
+        "Deployment" | "StatefulSet" | "DaemonSet" => restart_workload(snapshot, target, &settings),
         kind => Err(Refusal::new(
             Reason::UnsupportedTarget,
             format!(
@@ -33,17 +40,53 @@ pub(super) fn restart(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>,
     }
 }
 
+fn restart_pod(
+    snapshot: &Snapshot,
+    pod: &Object,
+    settings: &RestartAction,
+) -> Result<Vec<Step>, Refusal> {
+    let name = &pod.target.name;
+    let grace = settings.grace_period_seconds;
+    match (&pod.controller, settings.strategy) {
+        (Some(owner), _) if owner.kind == "Node" => {
+            let message = format!("{name} is a static pod: it is the kubelet's, and its file's");
+            Err(Refusal::new(Reason::UnsupportedTarget, message))
+        }
+        (Some(_), _) => Ok(vec![evict(pod, grace)]),
+        (None, RestartStrategy::Recreate) => bare::recreate(snapshot, pod, grace),
+        (None, RestartStrategy::Rolling | RestartStrategy::Graceful) => {
+            let message = format!(
+                "nothing would replace the pod {name}: it has no controller; strategy: recreate creates it anew"
+            );
+            Err(Refusal::new(Reason::BarePod, message))
+        }
+    }
+}
+
+fn restart_workload(
+    snapshot: &Snapshot,
+    workload: &Object,
+    settings: &RestartAction,
+) -> Result<Vec<Step>, Refusal> {
+    if settings.strategy == RestartStrategy::Recreate {
+        return recreate(snapshot, workload);
+    }
+    let with_grace = settings.strategy == RestartStrategy::Graceful;
+    if settings.max_concurrent.is_some() || with_grace || waves::is_on_delete(workload) {
+        return waves::evict_all(snapshot, workload, settings);
+    }
+    waves::offender_is_reached(snapshot, workload)?;
+    Ok(vec![roll(snapshot, workload)])
+}
+
 /// Asks for a pod to be evicted.
 pub(super) fn evict(pod: &Object, grace: Option<u32>) -> Step {
     let with_grace =
         grace.map_or_else(String::new, |seconds| format!(" with {seconds} s of grace"));
+    let call = format!("evict {}{with_grace}", pod.target);
     Step {
         grace_period_seconds: grace,
-        ..step(
-            Verb::Evict,
-            &pod.target,
-            format!("evict {}{with_grace}", pod.target),
-        )
+        ..step(Verb::Evict, &pod.target, call)
     }
 }
 
@@ -61,62 +104,46 @@ fn roll(snapshot: &Snapshot, workload: &Object) -> Step {
         setting(workload, &marks.field(RESTARTED_AT), &Value::String(at)),
         setting(workload, &marks.field(ACTED_BY), &Value::String(uid)),
     ];
-    let call = format!("restart the rollout of {}", workload.target);
+    let from = match waves::partition(workload) {
+        0 => String::new(),
+        first => format!(", ordinals from {first} on"),
+    };
+    let call = format!("restart the rollout of {}{from}", workload.target);
     changing(snapshot, workload, call, changes)
 }
 
-fn refuse_bare(pod: &Object, strategy: RestartStrategy) -> Refusal {
-    let name = &pod.target.name;
-    match strategy {
-        RestartStrategy::Rolling | RestartStrategy::Graceful => Refusal::new(
-            Reason::BarePod,
-            format!("nothing would replace the pod {name}: it has no controller"),
-        ),
-        RestartStrategy::Recreate => Refusal::new(
-            Reason::NotImplementedYet,
-            format!(
-                "this version of the actuator cannot recreate the pod {name}, which has no controller"
-            ),
-        ),
+/// Takes every pod of a workload away, waits until the last is gone, and gives them back.
+fn recreate(snapshot: &Snapshot, workload: &Object) -> Result<Vec<Step>, Refusal> {
+    let title = workload.title();
+    let (Some(replicas), "Deployment" | "StatefulSet") =
+        (&workload.workload, workload.target.kind.as_str())
+    else {
+        let message = format!("{title} has no count of replicas to take down and up again");
+        return Err(Refusal::new(Reason::UnsupportedTarget, message));
+    };
+    if let Some(autoscaler) = &snapshot.autoscaler {
+        let name = &autoscaler.target.name;
+        let message = format!("the HorizontalPodAutoscaler {name} owns the replicas of {title}");
+        return Err(Refusal::new(Reason::AutoscalerOwnsReplicas, message));
     }
+    let count = replicas.desired;
+    if count == 0 {
+        let message = format!("{title} has no replicas");
+        return Err(Refusal::new(Reason::NothingToDo, message));
+    }
+    let mut steps = scale::scaling(snapshot, workload, (count, 0));
+    for down in steps.iter_mut().filter(|step| step.verb == Verb::Scale) {
+        down.wait = Some(Wait::Empty);
+    }
+    let up = scale::scaling(snapshot, workload, (0, count));
+    let up = up.into_iter().filter(|step| step.verb == Verb::Scale);
+    steps.extend(up.map(|step| Step {
+        completes: true,
+        wait: Some(Wait::Settled),
+        ..step
+    }));
+    Ok(steps)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{acting, named_action, pod, workload};
-    use schemas::policy::{Remedy, RestartAction};
-
-    fn plan(settings: RestartAction, object: &Object) -> Result<Vec<Step>, Refusal> {
-        let mut action = named_action("x", Remedy::Restart);
-        action.restart_action = Some(settings);
-        restart(&acting(action, object.clone()), object)
-    }
-
-    #[test]
-    fn a_bare_pod_is_refused() {
-        let mut bare = pod("web-1", "u");
-        bare.controller = None;
-        let refusal = plan(RestartAction::default(), &bare).unwrap_err();
-        assert_eq!(refusal.reason, Reason::BarePod);
-    }
-
-    #[test]
-    fn the_grace_period_is_passed_on() {
-        let settings = RestartAction {
-            grace_period_seconds: Some(5),
-            ..RestartAction::default()
-        };
-        let evict = plan(settings, &pod("web-1", "u")).unwrap();
-        assert_eq!(evict[0].call, "evict Pod shop/web-1 with 5 s of grace");
-    }
-
-    #[test]
-    fn a_workload_is_rolled_and_a_replica_set_is_not() {
-        let settings = RestartAction::default;
-        let rolled = plan(settings(), &workload("Deployment", "web", "d")).unwrap();
-        assert_eq!(rolled[0].changes.len(), 3);
-        let refused = plan(settings(), &workload("ReplicaSet", "web-1", "r"));
-        assert_eq!(refused.unwrap_err().reason, Reason::UnsupportedTarget);
-    }
-}
+mod tests;
