@@ -316,7 +316,12 @@ fn is_worth_writing(before: &HealingActionStatus, after: &HealingActionStatus) -
         || before.digest != after.digest
         || before.plan != after.plan
         || before.undo != after.undo
+        || settled_at(before) != settled_at(after)
         || before.target_uid != after.target_uid
+}
+
+fn settled_at(status: &HealingActionStatus) -> Option<Timestamp> {
+    status.verification.as_ref()?.settled_at
 }
 
 fn is_over(action: &HealingAction) -> bool {

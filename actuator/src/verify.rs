@@ -8,13 +8,22 @@
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::{
-    action::{Baseline, Verification},
+    action::{Baseline, Effect, Verification},
     observation::{Observation, Reading},
+    step::Verb,
 };
 
 use crate::{
-    judge::matching, object::Object, reason::Reason, snapshot::Snapshot, undo::changed_since,
+    judge::matching,
+    object::Object,
+    reason::Reason,
+    snapshot::Snapshot,
+    undo::{changed_since, is_reversible, restores},
 };
+
+mod effect;
+
+use effect::{Sense, effect, sense};
 
 /// How many siblings a baseline holds.
 const SIBLINGS: usize = 20;
@@ -24,7 +33,7 @@ const SIBLINGS: usize = 20;
 pub enum Check {
     /// Neither recovered nor out of time.
     Waiting(Verification),
-    /// It is over: `Recovered`, `NotRecovered` or `Inconclusive`.
+    /// It is over: `Recovered`, `NotRecovered`, `Harmed`, `Inconclusive`, or `SpecDrift`.
     Done(Reason, Verification),
 }
 
@@ -106,19 +115,84 @@ enum Value<'a> {
 
 /// Looks whether the target of an executed action, or its replacement, is ready and its trigger's value back.
 pub fn verify(snapshot: &Snapshot, now: Timestamp) -> Check {
-    let status = &snapshot.action.status;
-    let executed = status.executed_at.unwrap_or(now);
-    let rules = snapshot.policy.as_ref();
-    let rules = rules.map(|policy| policy.spec.safety_rules.clone());
-    let rules = rules.unwrap_or_default();
+    let executed = snapshot.action.status.executed_at.unwrap_or(now);
     let treated = treated(snapshot);
     let unready = unready(snapshot, &treated);
-    let value = if rules.require_health_check && snapshot.action.spec.trigger.is_some() {
-        value(snapshot, &treated, executed)
+    let settled_at = unready.is_none().then(|| settled_at(snapshot, now));
+    let (outcome, reading, message) = judged(snapshot, &treated, (unready.as_ref(), settled_at));
+    let seen = matching(snapshot);
+    let value = reading.and_then(|reading| reading.value);
+    let effect = effect_of(snapshot, value);
+    let mut verification = Verification {
+        outcome: outcome.as_str().to_owned(),
+        object: reading
+            .map(|reading| format!("{}/{}", reading.target.kind, reading.target.name))
+            .or_else(|| treated.first().map(|object| object.title())),
+        value,
+        sampled_at: reading.and_then(|reading| reading.sampled_at),
+        ready: unready.is_none(),
+        settled_at,
+        effect,
+        drift: drift(snapshot),
+        message: Some(message),
+    };
+    if !verification.drift.is_empty() {
+        let fields = verification.drift.join(", ");
+        let message =
+            format!("somebody else has changed {fields} since: nothing can be said of the change");
+        return done(Reason::SpecDrift, verification, message);
+    }
+    if outcome == Reason::Recovered {
+        let sense = effect
+            .zip(seen)
+            .map(|(effect, seen)| (effect, sense(effect, seen.operator)));
+        let message = verification.message.take().unwrap_or_default();
+        return done(
+            outcome,
+            verification,
+            format!("{message}{}", compared(sense)),
+        );
+    }
+    let spent = now.duration_since(executed);
+    if let Some(harm) = harm(snapshot, &verification, spent) {
+        return done(Reason::Harmed, verification, harm);
+    }
+    if spent >= timeout(snapshot) {
+        return Check::Done(outcome, verification);
+    }
+    Check::Waiting(verification)
+}
+
+fn done(outcome: Reason, verification: Verification, message: String) -> Check {
+    let verification = Verification {
+        outcome: if outcome == Reason::SpecDrift {
+            Reason::Inconclusive.as_str().to_owned()
+        } else {
+            outcome.as_str().to_owned()
+        },
+        message: Some(message),
+        ..verification
+    };
+    Check::Done(outcome, verification)
+}
+
+/// What readiness and the trigger's value say, at this instant.
+fn judged<'a>(
+    snapshot: &'a Snapshot,
+    treated: &[&Object],
+    (unready, settled_at): (Option<&String>, Option<Timestamp>),
+) -> (Reason, Option<&'a Reading>, String) {
+    let rules = snapshot
+        .policy
+        .as_ref()
+        .map(|policy| &policy.spec.safety_rules);
+    let is_checked = rules.is_none_or(|rules| rules.require_health_check);
+    let value = if is_checked && snapshot.action.spec.trigger.is_some() {
+        value(snapshot, treated, since(snapshot, settled_at))
     } else {
         Value::Back(None)
     };
-    let (outcome, reading, message) = match (&unready, value) {
+    match (unready, value) {
         (None, Value::Back(reading)) => (Reason::Recovered, reading, recovered(snapshot, reading)),
         (Some(why), Value::Back(reading)) => (Reason::NotRecovered, reading, why.clone()),
         (_, Value::Breaching(reading)) => {
@@ -131,26 +205,106 @@ pub fn verify(snapshot: &Snapshot, now: Timestamp) -> Check {
             let message = "there is no reading of the trigger taken after the change".to_owned();
             (Reason::Inconclusive, None, message)
         }
-    };
-    let verification = Verification {
-        outcome: outcome.as_str().to_owned(),
-        object: reading
-            .map(|reading| format!("{}/{}", reading.target.kind, reading.target.name))
-            .or_else(|| treated.first().map(|object| object.title())),
-        value: reading.and_then(|reading| reading.value),
-        sampled_at: reading.and_then(|reading| reading.sampled_at),
-        ready: unready.is_none(),
-        effect: None,
-        drift: Vec::new(),
-        message: Some(message),
-    };
-    let deadline = executed
-        .saturating_add(timeout(snapshot))
-        .unwrap_or(Timestamp::MAX);
-    if outcome == Reason::Recovered || now >= deadline {
-        return Check::Done(outcome, verification);
     }
-    Check::Waiting(verification)
+}
+
+/// From when on readings count: for an object that stays, from when all came to
+/// rest; for a pod that was replaced, from the change on, since it is another pod.
+fn since(snapshot: &Snapshot, settled_at: Option<Timestamp>) -> Timestamp {
+    let executed = snapshot.action.status.executed_at;
+    let executed = executed.unwrap_or(Timestamp::MAX);
+    if is_replaced(snapshot) {
+        executed
+    } else {
+        settled_at.unwrap_or(executed).max(executed)
+    }
+}
+
+/// Since when all has been at rest: as noted before, or from now on.
+fn settled_at(snapshot: &Snapshot, now: Timestamp) -> Timestamp {
+    let seen = snapshot.action.status.verification.as_ref();
+    seen.and_then(|seen| seen.settled_at).unwrap_or(now)
+}
+
+/// Whether the change takes the target away, and another takes its place.
+fn is_replaced(snapshot: &Snapshot) -> bool {
+    let target = snapshot.pinned_uid();
+    let mut steps = snapshot.action.status.plan.iter();
+    steps.any(|step| {
+        matches!(step.verb, Verb::Evict | Verb::Delete) && Some(step.object.uid.as_str()) == target
+    })
+}
+
+/// The fields of the change that somebody else has changed since.
+fn drift(snapshot: &Snapshot) -> Vec<String> {
+    if !is_reversible(snapshot.action.spec.action.kind) {
+        return Vec::new();
+    }
+    let made = snapshot.action.status.plan.iter();
+    let made = made.filter(|step| step.called_at.is_some() && restores(step));
+    made.flat_map(|step| changed_since(snapshot, step))
+        .collect()
+}
+
+fn effect_of(snapshot: &Snapshot, value: Option<f64>) -> Option<Effect> {
+    let before = snapshot.action.status.baseline.as_ref()?;
+    effect(before, value?, matching(snapshot)?)
+}
+
+fn compared(effect: Option<(Effect, Sense)>) -> String {
+    let Some((effect, sense)) = effect else {
+        return String::new();
+    };
+    let Effect {
+        estimate,
+        low: Some(low),
+        high: Some(high),
+        siblings,
+    } = effect
+    else {
+        return String::new();
+    };
+    let numbers = format!("{estimate:.1}, 95 % from {low:.1} to {high:.1}, {siblings} siblings");
+    match sense {
+        Sense::Better => format!("; untreated siblings did not recover alike (effect {numbers})"),
+        Sense::Worse | Sense::Unclear => {
+            format!(
+                "; untreated siblings changed as much, so it may have recovered anyway (effect {numbers})"
+            )
+        }
+    }
+}
+
+/// In what the target is worse than before, if that can be said by now. A change
+/// that can be taken back is stopped at half time when replicas are missing.
+fn harm(snapshot: &Snapshot, seen: &Verification, spent: SignedDuration) -> Option<String> {
+    let timeout = timeout(snapshot);
+    let is_late = spent >= timeout;
+    let is_early = spent >= timeout / 2 && is_reversible(snapshot.action.spec.action.kind);
+    let before = snapshot.action.status.baseline.as_ref()?;
+    let owner = snapshot.top_owner()?;
+    if let (Some(was), Some(workload)) = (before.ready, &owner.workload)
+        && (is_late || is_early)
+    {
+        // Who asked for fewer replicas has fewer.
+        let was = was.min(workload.desired);
+        let away = if is_late { 0 } else { workload.rollout_takes };
+        let ready = workload.ready;
+        if ready.saturating_add(away) < was {
+            let title = owner.title();
+            return Some(format!(
+                "{ready} replicas of {title} are ready, {was} were before"
+            ));
+        }
+    }
+    let operator = matching(snapshot)?.operator;
+    let worse = seen
+        .effect
+        .filter(|effect| is_late && sense(*effect, operator) == Sense::Worse)?;
+    let by = worse.estimate;
+    Some(format!(
+        "the trigger's value became worse than that of untreated siblings, by {by:.1}"
+    ))
 }
 
 fn recovered(snapshot: &Snapshot, reading: Option<&Reading>) -> String {
@@ -164,7 +318,8 @@ fn recovered(snapshot: &Snapshot, reading: Option<&Reading>) -> String {
 }
 
 /// The objects on which recovery must show: for a pod that was replaced, each
-/// pod of its owner that was created since; for a workload, each of its pods.
+/// pod of its owner that was created since; for a workload, each of its pods;
+/// for a pod that was changed in place, itself.
 fn treated(snapshot: &Snapshot) -> Vec<&Object> {
     let status = &snapshot.action.status;
     let pods = snapshot.pods.iter().filter(|pod| !pod.terminating);
@@ -172,6 +327,11 @@ fn treated(snapshot: &Snapshot) -> Vec<&Object> {
         return pods.collect();
     }
     let old = snapshot.pinned_uid();
+    if !is_replaced(snapshot) {
+        return pods
+            .filter(|pod| Some(pod.target.uid.as_str()) == old)
+            .collect();
+    }
     // Creation times have whole seconds only, so a replacement may seem to precede its cause.
     let since = status
         .started_at

@@ -426,6 +426,9 @@ pub struct Verification {
     /// Whether the object is ready.
     #[serde(default)]
     pub ready: bool,
+    /// Since when everything the change set in motion has come to rest, and is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Timestamp>,
     /// The effect of the change, where untreated siblings allow to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,

@@ -53,7 +53,7 @@ fn restart_pod(
             Err(Refusal::new(Reason::UnsupportedTarget, message))
         }
         (Some(_), _) => Ok(vec![evict(pod, grace)]),
-        (None, RestartStrategy::Recreate) => bare::recreate(snapshot, pod, grace),
+        (None, RestartStrategy::Recreate) => Ok(bare::recreate(snapshot, pod, grace)),
         (None, RestartStrategy::Rolling | RestartStrategy::Graceful) => {
             let message = format!(
                 "nothing would replace the pod {name}: it has no controller; strategy: recreate creates it anew"

@@ -1,5 +1,16 @@
 use super::*;
-use crate::testing::{NOW, executed, pod};
+use crate::{
+    plan::plan,
+    testing::{NOW, acting, executed, named_action, pod, workload},
+};
+use schemas::{
+    ACTED_BY,
+    action::{HealingActionStatus, Phase},
+    policy::{Remedy, ScaleAction},
+    step::Step,
+};
+use serde_json::json;
+use std::sync::Arc;
 
 fn outcome(snapshot: &Snapshot, now: Timestamp) -> Option<Reason> {
     match verify(snapshot, now) {
@@ -96,4 +107,101 @@ fn a_policy_can_do_without_the_health_check_but_not_without_readiness() {
     assert_eq!(outcome(&snapshot, NOW), Some(Reason::Recovered));
     snapshot.pods[0].ready = false;
     assert_eq!(outcome(&snapshot, NOW), None);
+}
+
+/// Two replicas were scaled to three half a minute ago.
+fn scaled(count: i32) -> Snapshot {
+    let mut action = named_action("more", Remedy::Scale);
+    action.scale_action = Some(ScaleAction::default());
+    let mut web = workload("Deployment", "web", "web-uid");
+    let before = acting(action.clone(), web.clone());
+    let at = NOW - SignedDuration::from_secs(30);
+    let steps = plan(&before).unwrap().steps.into_iter().map(|step| Step {
+        called_at: Some(at),
+        done_at: Some(at),
+        ..step
+    });
+    let annotations = json!({ ACTED_BY: "action-uid" });
+    let content = json!({"metadata": {"annotations": annotations}, "spec": {"replicas": count}});
+    web.content = Arc::new(content);
+    web.workload.as_mut().unwrap().desired = count;
+    let mut snapshot = acting(action, web);
+    snapshot.action.spec.trigger = None;
+    snapshot.owners.clear();
+    snapshot.action.status = HealingActionStatus {
+        phase: Phase::Verifying,
+        plan: steps.collect(),
+        baseline: Some(baseline(&before)),
+        started_at: Some(at),
+        executed_at: Some(at),
+        ..HealingActionStatus::default()
+    };
+    snapshot
+}
+
+fn ready(snapshot: &mut Snapshot, count: i32) {
+    let target = snapshot.target.as_mut().unwrap();
+    target.workload.as_mut().unwrap().ready = count;
+}
+
+#[test]
+fn fewer_replicas_than_before_are_harm_and_a_change_that_can_be_undone_is_stopped_early() {
+    let mut snapshot = scaled(3);
+    ready(&mut snapshot, 2);
+    assert_eq!(outcome(&snapshot, NOW), None);
+    assert_eq!(
+        outcome(&snapshot, NOW + TIMEOUT),
+        Some(Reason::NotRecovered)
+    );
+    ready(&mut snapshot, 1);
+    assert_eq!(outcome(&snapshot, NOW), None);
+    assert_eq!(outcome(&snapshot, NOW + TIMEOUT / 2), Some(Reason::Harmed));
+    ready(&mut snapshot, 3);
+    assert_eq!(outcome(&snapshot, NOW), Some(Reason::Recovered));
+}
+
+#[test]
+fn what_somebody_else_changed_back_says_nothing_about_the_change() {
+    let mut snapshot = scaled(2);
+    ready(&mut snapshot, 2);
+    let Check::Done(reason, seen) = verify(&snapshot, NOW) else {
+        panic!("still waiting");
+    };
+    assert_eq!(
+        (reason, seen.outcome.as_str()),
+        (Reason::SpecDrift, "Inconclusive")
+    );
+    assert_eq!(seen.drift, ["spec.replicas"]);
+}
+
+#[test]
+fn of_an_object_that_stays_only_readings_after_it_came_to_rest_count() {
+    let mut snapshot = scaled(2);
+    let target = snapshot.target.as_mut().unwrap();
+    let content =
+        json!({"metadata": {"annotations": {ACTED_BY: "action-uid"}}, "spec": {"replicas": 3}});
+    target.content = Arc::new(content);
+    snapshot.action.spec.trigger = executed().action.spec.trigger;
+    snapshot.pods.truncate(1);
+    let mut seen = executed().observation.unwrap();
+    seen.readings[0]
+        .target
+        .uid
+        .clone_from(&snapshot.pods[0].target.uid);
+    seen.readings[0].sampled_at = Some(NOW - SignedDuration::from_secs(5));
+    snapshot.observation = Some(seen);
+    let trigger = snapshot.action.spec.trigger.as_mut().unwrap();
+    trigger.offender_kind = Some("Pod".to_owned());
+    let Check::Waiting(seen) = verify(&snapshot, NOW) else {
+        panic!("not waiting");
+    };
+    assert_eq!(
+        (seen.outcome.as_str(), seen.settled_at),
+        ("Inconclusive", Some(NOW))
+    );
+    snapshot.action.status.verification = Some(seen);
+    let later = NOW + SignedDuration::from_secs(15);
+    let readings = &mut snapshot.observation.as_mut().unwrap().readings;
+    readings[0].sampled_at = Some(later);
+    assert_eq!(outcome(&snapshot, later), Some(Reason::Recovered));
 }

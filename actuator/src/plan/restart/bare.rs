@@ -12,7 +12,7 @@ use schemas::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Refusal, evict, step};
+use super::{evict, step};
 use crate::{object::Object, snapshot::Snapshot};
 
 /// Fields of a pod's spec that the cluster set, and sets again.
@@ -22,11 +22,7 @@ const SET_BY_CLUSTER: [&str; 3] = ["nodeName", "ephemeralContainers", "priority"
 const TOKEN: &str = "kube-api-access-";
 
 /// Evicts the pod, so that disruption budgets hold, and creates it anew once it is gone.
-pub(super) fn recreate(
-    snapshot: &Snapshot,
-    pod: &Object,
-    grace: Option<u32>,
-) -> Result<Vec<Step>, Refusal> {
+pub(super) fn recreate(snapshot: &Snapshot, pod: &Object, grace: Option<u32>) -> Vec<Step> {
     let away = Step {
         wait: Some(Wait::Gone),
         ..evict(pod, grace)
@@ -45,7 +41,7 @@ pub(super) fn recreate(
             format!("create {anew} from its own manifest"),
         )
     };
-    Ok(vec![away, create])
+    vec![away, create]
 }
 
 /// The pod as it was asked for: without what the cluster added, and with the action's stamp.

@@ -103,7 +103,7 @@ fn recreate_takes_all_down_and_gives_all_back() {
     assert_eq!(refusal.reason, Reason::UnsupportedTarget);
 }
 
-fn stateful(update: Value) -> Object {
+fn stateful(update: &Value) -> Object {
     let mut set = workload("StatefulSet", "db", "s");
     set.content = Arc::new(json!({"metadata": {}, "spec": {"updateStrategy": update}}));
     set
@@ -130,7 +130,7 @@ fn so_many_pods_go_at_a_time_the_sick_ones_first() {
 
 #[test]
 fn pods_that_are_replaced_when_deleted_are_evicted_from_the_last_ordinal() {
-    let set = stateful(json!({"type": "OnDelete"}));
+    let set = stateful(&json!({"type": "OnDelete"}));
     let mut snapshot = snapshot_of(RestartAction::default(), &set);
     snapshot.pods = ["db-0", "db-1", "db-10"]
         .map(|name| pod(name, name))
@@ -143,7 +143,7 @@ fn pods_that_are_replaced_when_deleted_are_evicted_from_the_last_ordinal() {
 
 #[test]
 fn a_partition_is_honoured() {
-    let set = stateful(json!({"rollingUpdate": {"partition": 2}}));
+    let set = stateful(&json!({"rollingUpdate": {"partition": 2}}));
     let mut snapshot = snapshot_of(RestartAction::default(), &set);
     snapshot.offender = Some(pod("db-2", "two"));
     let steps = restart(&snapshot, &set).unwrap();
