@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
@@ -17,7 +18,7 @@ use schemas::{
     action::{HealingAction, HealingActionStatus, Phase},
     object::Owner,
     observation::Observation,
-    policy::HealingPolicy,
+    policy::{HealingPolicy, Remedy},
     subject::Stream,
 };
 use serde_json::Value;
@@ -25,9 +26,12 @@ use serde_json::Value;
 use crate::{
     config::PAUSE,
     object::{Object, api_resource},
-    snapshot::{Limits, Past, Policy, Population, Snapshot, Subject},
+    pause::Pause,
+    snapshot::{Limits, Past, Policy, Population, Revision, Snapshot, Subject},
     undo::restores,
 };
+
+mod revision;
 
 /// Why the picture is incomplete.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +103,7 @@ impl Gatherer {
                 Some(target) => self.autoscaler(target).await?,
                 None => None,
             },
+            revisions: self.revisions(&action, target.as_ref()).await?,
             touched: self.touched(&action.status, target.as_ref()).await?,
             target,
             history: Vec::new(),
@@ -278,6 +283,35 @@ impl Gatherer {
         }))
     }
 
+    /// The revisions of `target`, when the action may go back to one.
+    async fn revisions(
+        &self,
+        action: &Subject,
+        target: Option<&Object>,
+    ) -> Result<Vec<Revision>, Error> {
+        let is_wanted = action.spec.action.kind == Remedy::Rollback;
+        let Some(target) = target.filter(|_| is_wanted && action.status.started_at.is_none())
+        else {
+            return Ok(Vec::new());
+        };
+        let selector = target.workload.as_ref().and_then(|w| w.selector.as_ref());
+        let kind = if target.target.kind == "Deployment" {
+            "ReplicaSet"
+        } else {
+            "ControllerRevision"
+        };
+        let Some(selector) = selector else {
+            return Ok(Vec::new());
+        };
+        let found = self
+            .select(kind, &target.target.namespace, selector)
+            .await?;
+        let owned = found
+            .iter()
+            .filter(|one| is_owned(one, std::slice::from_ref(&target.target.uid)));
+        Ok(owned.filter_map(revision::read).collect())
+    }
+
     /// The objects of the calls that are recorded and still matter: to be made, awaited, or taken back.
     async fn touched(
         &self,
@@ -334,10 +368,7 @@ impl Gatherer {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
         let found = api.get_opt(PAUSE).await;
         let found = found.map_err(|source| failed("the kill switch", source))?;
-        Ok(found.map(|switch| {
-            let said = switch.data.unwrap_or_default().remove("reason");
-            said.unwrap_or_else(|| format!("the ConfigMap {PAUSE} exists"))
-        }))
+        Ok(found.map(|switch| Pause::read(&switch).told()))
     }
 
     /// The analyzer's last report. A bus that is away, or a message that is not
@@ -398,9 +429,21 @@ pub fn subject(action: &HealingAction) -> Subject {
         uid: action.uid().unwrap_or_default(),
         created_at: action.creation_timestamp().map(|time| time.0),
         generation: action.metadata.generation,
+        approved_at: approved_at(action),
         spec: action.spec.clone(),
         status: action.status.clone().unwrap_or_default(),
     }
+}
+
+/// When the approval of `action` was written. The API server notes it with the fields that each
+/// manager wrote, and never an instant before: a later write of the same manager moves it on.
+pub fn approved_at(action: &HealingAction) -> Option<Timestamp> {
+    let entries = action.metadata.managed_fields.as_deref();
+    let wrote = entries.unwrap_or_default().iter().filter(|entry| {
+        let fields = entry.fields_v1.as_ref().and_then(|f| f.0.get("f:spec"));
+        fields.is_some_and(|spec| spec.get("f:approval").is_some())
+    });
+    wrote.filter_map(|entry| Some(entry.time.as_ref()?.0)).min()
 }
 
 /// UID of the pod whose reading called for the action; of an action by hand, or about something else, none.

@@ -25,7 +25,10 @@ use crate::{
 };
 
 mod delete;
+mod patch;
+mod resize;
 mod restart;
+mod rollback;
 mod scale;
 
 /// What would be done.
@@ -119,15 +122,13 @@ pub fn plan(snapshot: &Snapshot) -> Result<Plan, Refusal> {
         Remedy::Restart => restart::restart(snapshot, target),
         Remedy::Scale => scale::scale(snapshot, target),
         Remedy::Delete => delete::delete(snapshot, target),
-        Remedy::Patch
-        | Remedy::Resize
-        | Remedy::Rollback
-        | Remedy::Cordon
-        | Remedy::Notify
-        | Remedy::Custom => Err(Refusal::new(
+        Remedy::Patch => patch::patch(snapshot, target),
+        Remedy::Resize => resize::resize(snapshot, target),
+        Remedy::Rollback => rollback::rollback(snapshot, target),
+        Remedy::Cordon | Remedy::Notify | Remedy::Custom => Err(Refusal::new(
             Reason::NotImplementedYet,
             format!(
-                "this version of the actuator cannot carry out {}; it carries out restart, scale and delete",
+                "this version of the actuator cannot carry out {}; it carries out restart, scale, patch, delete, resize and rollback",
                 action.kind.as_str()
             ),
         )),
@@ -201,9 +202,9 @@ mod tests {
     #[test]
     fn a_remedy_that_is_not_there_yet_says_so() {
         let mut snapshot = snapshot();
-        snapshot.action.spec.action = named_action("x", Remedy::Resize);
+        snapshot.action.spec.action = named_action("x", Remedy::Custom);
         let refusal = plan(&snapshot).unwrap_err();
         assert_eq!(refusal.reason, Reason::NotImplementedYet);
-        assert!(refusal.message.contains("resize"));
+        assert!(refusal.message.contains("custom"));
     }
 }

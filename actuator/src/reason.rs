@@ -115,6 +115,18 @@ reasons! {
     UnsupportedTarget,
     /// The remedy is known, but this version cannot carry it out.
     NotImplementedYet,
+    /// The patch is not understood, or cannot be applied to the object.
+    PatchInvalid,
+    /// The patch would change a field that the action does not name, or that no patch may change.
+    FieldNotAllowed,
+    /// CPU and memory cannot be changed in that way while the pod runs.
+    SizeNotAllowed,
+    /// Trouble did not begin with a rollout.
+    NotARollout,
+    /// There is no earlier revision to go back to.
+    NoRevision,
+    /// The rollout is paused.
+    RolloutPaused,
     /// The change would change nothing.
     NothingToDo,
     /// The change was planned and tried on the API server, and nothing was changed.

@@ -15,6 +15,7 @@ use schemas::{
     policy::{Action, HealingPolicySpec, Mode},
     target::Target,
 };
+use serde_json::Value;
 
 use crate::object::Object;
 
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub namespace_marks: BTreeMap<String, String>,
     /// The autoscaler that sets the replicas of the target.
     pub autoscaler: Option<Object>,
+    /// The revisions of the target, when one is to be gone back to.
+    pub revisions: Vec<Revision>,
     /// The objects of the recorded calls that are still to be made, awaited or taken back, as far as they exist.
     pub touched: Vec<Object>,
     /// Every other action.
@@ -58,6 +61,19 @@ pub struct Snapshot {
     pub limits: Limits,
 }
 
+/// One revision of a workload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revision {
+    /// Its number; the newest has the highest.
+    pub number: i64,
+    /// When it was rolled out first.
+    pub created_at: Option<Timestamp>,
+    /// How many of its pods are ready.
+    pub ready: i32,
+    /// Its pod template, or the part of the workload that it keeps.
+    pub template: Value,
+}
+
 /// The action that is judged.
 #[derive(Clone, Debug)]
 pub struct Subject {
@@ -71,6 +87,8 @@ pub struct Subject {
     pub created_at: Option<Timestamp>,
     /// Generation of its spec.
     pub generation: Option<i64>,
+    /// When its approval was written, by the API server's clock.
+    pub approved_at: Option<Timestamp>,
     /// What it asks for.
     pub spec: HealingActionSpec,
     /// Its life so far.

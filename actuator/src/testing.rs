@@ -173,6 +173,7 @@ fn subject() -> Subject {
         uid: "action-uid".to_owned(),
         created_at: Some(NOW),
         generation: Some(1),
+        approved_at: None,
         spec: HealingActionSpec {
             policy_name: "leaks".to_owned(),
             target_resource: TargetResource {
@@ -220,6 +221,7 @@ pub(crate) fn snapshot() -> Snapshot {
         namespace_marks: BTreeMap::new(),
         autoscaler: None,
         touched: Vec::new(),
+        revisions: Vec::new(),
         history: Vec::new(),
         population: Population {
             namespace: 100,

@@ -10,7 +10,10 @@
 
 mod api;
 mod approves;
+mod changes;
 mod heals;
+mod once;
+mod journal;
 mod predicts;
 mod promql;
 mod reads;
@@ -19,12 +22,13 @@ mod remedies;
 mod servers;
 mod stack;
 mod survives;
+mod undoes;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use harness::Shared;
-use libtest_mimic::Arguments;
+use libtest_mimic::{Arguments, Trial};
 
 /// Trials mostly wait for servers, so more of them run than there are cores.
 const THREADS: usize = 6;
@@ -33,10 +37,15 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let shared = Arc::new(Shared::default());
+    // For trials that start more actions than a whole cluster allows in an hour.
+    let apart = Arc::new(Shared::default());
     let trials = [
         api::trials(&shared),
         approves::trials(&shared),
+        changes::trials(&shared),
         heals::trials(&shared),
+        once::trials(&apart),
+        journal::trials(&shared),
         predicts::trials(&shared),
         promql::trials(&shared),
         reads::trials(&shared),
@@ -44,11 +53,24 @@ fn main() -> ExitCode {
         remedies::trials(&shared),
         servers::trials(&shared),
         survives::trials(&shared),
+        undoes::trials(&shared),
     ];
-    let trials = trials.into_iter().flatten().collect();
+    let trials = only_those_asked_for(trials.into_iter().flatten().collect());
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if let Some(shared) = Arc::into_inner(shared) {
-        shared.stop();
+    for servers in [shared, apart] {
+        if let Some(servers) = Arc::into_inner(servers) {
+            servers.stop();
+        }
     }
     conclusion.exit_code()
+}
+
+/// With `TRIALS=one,other` in the environment, the trials whose name holds one of
+/// these words: the test harness itself takes one word only.
+fn only_those_asked_for(mut trials: Vec<Trial>) -> Vec<Trial> {
+    let Ok(words) = std::env::var("TRIALS") else {
+        return trials;
+    };
+    trials.retain(|trial| words.split(',').any(|word| trial.name().contains(word)));
+    trials
 }

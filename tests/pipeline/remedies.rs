@@ -51,30 +51,40 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
 
 /// A namespace with a policy of the actions under test, and nothing but the actuator running.
 async fn by_hand<'a>(shared: &'a Shared, name: &str) -> Stack<'a> {
+    let actions = [RESTART, REMOVE, MORE];
+    acting_by_hand(shared, name, &actions, "").await
+}
+
+/// The same with other actions, and more safety rules.
+pub(crate) async fn acting_by_hand<'a>(
+    shared: &'a Shared,
+    name: &str,
+    actions: &[&str],
+    rules: &str,
+) -> Stack<'a> {
     let mut stack = Stack::new(shared, name).await;
-    stack.namespace.apply(
+    let actions = actions.join("\n  - ");
+    stack.namespace.apply(&format!(
         "
 apiVersion: kubeskippy.io/v1alpha1
 kind: HealingPolicy
-metadata: {name: by-hand}
+metadata: {{name: by-hand}}
 spec:
-  selector: {resources: [{kind: Pod}, {kind: Deployment}, {kind: StatefulSet}, {kind: DaemonSet}]}
+  selector: {{resources: [{{kind: Pod}}, {{kind: Deployment}}, {{kind: StatefulSet}}, {{kind: DaemonSet}}]}}
   triggers:
-  - {name: never, type: event, eventTrigger: {reason: NeverSeen, type: Warning}}
+  - {{name: never, type: event, eventTrigger: {{reason: NeverSeen, type: Warning}}}}
   actions:
-  - {name: restart, type: restart}
-  - {name: remove, type: delete, requiresApproval: false}
-  - {name: more, type: scale, scaleAction: {direction: up, replicas: 1, maxReplicas: 5}}
-  safetyRules: {maxActionsPerHour: 20, maxConcurrent: 5}
+  - {actions}
+  safetyRules: {{maxActionsPerHour: 20, maxConcurrent: 5{rules}}}
 ",
-    );
+    ));
     stack.start_part(Part::Actuator).await;
     stack.ready(Part::Actuator);
     stack
 }
 
 /// Asks for `action` of the policy on `kind` `target`.
-fn ask(stack: &Stack<'_>, name: &str, action: &str, (kind, target): (&str, &str)) {
+pub(crate) fn ask(stack: &Stack<'_>, name: &str, action: &str, (kind, target): (&str, &str)) {
     stack.namespace.apply(&format!(
         "
 apiVersion: kubeskippy.io/v1alpha1
@@ -94,7 +104,7 @@ const MORE: &str =
     "{name: more, type: scale, scaleAction: {direction: up, replicas: 1, maxReplicas: 5}}";
 
 /// Waits until the action `name` is as `is_met` wants it.
-async fn wait_for(
+pub(crate) async fn wait_for(
     stack: &Stack<'_>,
     name: &str,
     is_met: impl Fn(&HealingActionStatus) -> bool,
@@ -113,14 +123,14 @@ async fn wait_for(
     .await
 }
 
-async fn ended_in(stack: &Stack<'_>, name: &str, phase: Phase) -> HealingActionStatus {
+pub(crate) async fn ended_in(stack: &Stack<'_>, name: &str, phase: Phase) -> HealingActionStatus {
     let status = wait_for(stack, name, |status| status.phase.is_final()).await;
     assert_eq!(status.phase, phase, "{status:?}");
     status
 }
 
 /// What the actuator changed in the test's namespace, besides telling about it.
-fn writes(shared: &Shared, stack: &Stack<'_>) -> AuditLog {
+pub(crate) fn writes(shared: &Shared, stack: &Stack<'_>) -> AuditLog {
     shared
         .control_plane()
         .audit_entries()

@@ -5,10 +5,11 @@
 //!
 //! Pure: no IO, no clock.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemas::{
     action::Decision,
-    policy::{Action, Mode, Remedy},
+    condition::action::APPROVED,
+    policy::{Action, Direction, Mode, Remedy},
 };
 
 use super::Verdict;
@@ -31,8 +32,18 @@ pub(super) fn approval(snapshot: &Snapshot, plan: Option<&Plan>, now: Timestamp)
     let (Some(plan), Some(policy)) = (plan, snapshot.policy.as_ref()) else {
         return Verdict::Allow;
     };
-    if is_approved(snapshot, Some(plan)) {
+    if is_approved(snapshot, Some(plan), now) {
         return Verdict::Allow;
+    }
+    if let Some(approval) = decision.filter(|_| is_about(snapshot, plan)) {
+        let at = snapshot.action.approved_at;
+        let at = at.map_or_else(String::new, |at| format!(" at {at}"));
+        let message = format!(
+            "{} approved it{at}, after the wait had ended at {}",
+            approval.approved_by,
+            ends(snapshot, now)
+        );
+        return Verdict::deny(Reason::ApprovalTimeout, message);
     }
     if let Some(approval) = decision {
         let message = format!(
@@ -41,12 +52,9 @@ pub(super) fn approval(snapshot: &Snapshot, plan: Option<&Plan>, now: Timestamp)
         );
         return Verdict::deny(Reason::DigestMismatch, message);
     }
-    let timeout = policy.spec.safety_rules.approval_timeout;
-    let asked = snapshot.action.status.judged_at.unwrap_or(now);
-    let until = asked
-        .saturating_add(timeout.get())
-        .unwrap_or(Timestamp::MAX);
+    let until = ends(snapshot, now);
     if now >= until {
+        let timeout = policy.spec.safety_rules.approval_timeout;
         let message = format!("nobody approved it within {timeout}");
         return Verdict::deny(Reason::ApprovalTimeout, message);
     }
@@ -54,13 +62,43 @@ pub(super) fn approval(snapshot: &Snapshot, plan: Option<&Plan>, now: Timestamp)
     Verdict::Await { message, until }
 }
 
-/// Whether a person said yes to this very change.
-pub(super) fn is_approved(snapshot: &Snapshot, plan: Option<&Plan>) -> bool {
+/// Whether a person said yes to this very change, in time.
+pub(super) fn is_approved(snapshot: &Snapshot, plan: Option<&Plan>, now: Timestamp) -> bool {
+    plan.is_some_and(|plan| is_about(snapshot, plan) && came_in_time(snapshot, now))
+}
+
+/// Whether there is a yes, and it names this very change.
+fn is_about(snapshot: &Snapshot, plan: &Plan) -> bool {
     let approval = snapshot.action.spec.approval.as_ref();
-    approval.zip(plan).is_some_and(|(approval, plan)| {
+    approval.is_some_and(|approval| {
         approval.decision == Decision::Approved
             && approval.digest.as_deref() == Some(plan.digest.as_str())
     })
+}
+
+/// Whether the decision was written before the wait ended. What an actuator saw in time
+/// is on record and stays good; what came while none ran is dated by the API server's clock,
+/// and without a date it came too late.
+fn came_in_time(snapshot: &Snapshot, now: Timestamp) -> bool {
+    let action = &snapshot.action;
+    let was_seen = action.status.conditions.iter().any(|condition| {
+        condition.type_ == APPROVED
+            && condition.status == "True"
+            && condition.reason == Reason::Approved.as_str()
+    });
+    let until = ends(snapshot, now);
+    let is_dated = action.approved_at.is_some_and(|at| at < until);
+    snapshot.is_reserved() || was_seen || now < until || is_dated
+}
+
+/// When the wait for a person ends.
+fn ends(snapshot: &Snapshot, now: Timestamp) -> Timestamp {
+    let policy = snapshot.policy.as_ref();
+    let timeout = policy.map_or(SignedDuration::ZERO, |policy| {
+        policy.spec.safety_rules.approval_timeout.get()
+    });
+    let asked = snapshot.action.status.judged_at.unwrap_or(now);
+    asked.saturating_add(timeout).unwrap_or(Timestamp::MAX)
 }
 
 /// Whether a person must agree. The policy's entry decides, never what the
@@ -83,7 +121,11 @@ fn rule_requires(rule: &Action, plan: Option<&Plan>) -> bool {
     always
         || rule.requires_approval.unwrap_or_else(|| {
             let removes = matches!(rule.kind, Remedy::Delete | Remedy::Patch);
-            removes || plan.is_some_and(Plan::shrinks)
+            let lowers = rule
+                .scale_action
+                .as_ref()
+                .is_some_and(|scale| scale.direction == Direction::Down);
+            removes || lowers || plan.is_some_and(Plan::shrinks)
         })
 }
 
@@ -94,9 +136,9 @@ mod tests {
         plan::plan,
         testing::{NOW, snapshot},
     };
-    use jiff::SignedDuration;
     use proptest::prelude::*;
     use schemas::action::Approval;
+    use serde_json::json;
 
     fn ask(snapshot: &Snapshot) -> Verdict {
         approval(snapshot, plan(snapshot).ok().as_ref(), NOW)
@@ -161,7 +203,58 @@ mod tests {
         assert!(matches!(ask(&snapshot), Verdict::Await { .. }));
     }
 
+    /// A yes to the planned change, which was asked for an hour and `over` before now.
+    fn answered_late(over: i64, at: Option<i64>) -> Snapshot {
+        let mut snapshot = manual();
+        let digest = plan(&snapshot).unwrap().digest;
+        decide(&mut snapshot, Decision::Approved, Some(digest));
+        let end = NOW - SignedDuration::from_secs(over);
+        snapshot.action.status.judged_at = Some(end - SignedDuration::from_mins(60));
+        snapshot.action.approved_at = at.map(|at| end + SignedDuration::from_secs(at));
+        snapshot
+    }
+
+    #[test]
+    fn a_yes_that_came_too_late_is_none_and_says_when_it_came() {
+        let late = ask(&answered_late(60, Some(5)));
+        let Verdict::Deny { reason, message } = late else {
+            panic!("{late:?}");
+        };
+        assert_eq!(reason, Reason::ApprovalTimeout);
+        assert!(
+            message.contains("ada approved it at 2030-01-01T11:59:05Z"),
+            "{message}"
+        );
+        let undated = ask(&answered_late(60, None));
+        assert!(matches!(undated, Verdict::Deny { .. }), "{undated:?}");
+    }
+
+    #[test]
+    fn a_yes_that_was_seen_in_time_stays_good() {
+        let mut snapshot = answered_late(60, Some(5));
+        let seen = json!({
+            "type": "Approved", "status": "True", "reason": "Approved", "message": "",
+            "lastTransitionTime": "2030-01-01T11:00:00Z",
+        });
+        snapshot.action.status.conditions = vec![serde_json::from_value(seen).unwrap()];
+        assert_eq!(ask(&snapshot), Verdict::Allow);
+        let mut begun = answered_late(60, None);
+        begun.action.status.started_at = Some(NOW);
+        begun.action.status.plan = plan(&begun).unwrap().steps;
+        assert_eq!(ask(&begun), Verdict::Allow);
+    }
+
     proptest! {
+        /// Whenever an actuator comes to look, before the end of the wait or after.
+        #[test]
+        fn a_yes_counts_exactly_when_it_was_written_in_time(over in -1800i64..100_000, at in -3600i64..100_000) {
+            prop_assume!(at <= over, "what is written after now cannot be read now");
+            let verdict = ask(&answered_late(over, Some(at)));
+            let denied = matches!(verdict, Verdict::Deny { reason: Reason::ApprovalTimeout, .. });
+            prop_assert_eq!(verdict == Verdict::Allow, at < 0);
+            prop_assert_eq!(denied, at >= 0);
+        }
+
         #[test]
         fn no_other_digest_opens_the_door(digest in proptest::option::of("[0-9a-f]{0,64}")) {
             let mut snapshot = manual();

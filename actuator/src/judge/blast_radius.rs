@@ -11,7 +11,7 @@ use schemas::step::{Step, Verb};
 
 use super::Verdict;
 use crate::{
-    object::{Object, percent_of},
+    object::{Object, Workload, percent_of},
     plan::{Plan, replicas},
     reason::Reason,
     snapshot::{RECHECK, Snapshot},
@@ -29,28 +29,30 @@ pub(super) fn blast_radius(snapshot: &Snapshot, plan: Option<&Plan>, now: Timest
         return Verdict::Allow;
     };
     let desired = workload.desired;
-    let Some(step) = plan.next_step() else {
+    let left: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|s| s.called_at.is_none())
+        .collect();
+    let Some(next) = left.first() else {
         return Verdict::Allow;
     };
-    let ready = ready(snapshot, step);
-    let takes = match step.verb {
-        Verb::Evict | Verb::Delete if step.object.kind == "Pod" => {
-            let uid = &step.object.uid;
-            let target = snapshot.pods.iter().find(|pod| pod.target.uid == *uid);
-            i32::from(target.is_some_and(|pod| pod.ready))
-        }
-        Verb::Change if rolls(step) => workload.rollout_takes,
-        Verb::Scale if is_given_back(plan) => desired,
+    if !is_given_back(plan)
+        && let Some(counts) = left.iter().find_map(|step| replicas(step))
+    {
         // Who scales down wants fewer: only the last replica is kept.
-        Verb::Scale => {
-            return replicas(step).map_or(Verdict::Allow, |counts| last_replica(owner, counts));
-        }
-        Verb::Evict | Verb::Delete | Verb::Change | Verb::Create | Verb::Resize | Verb::Call => 0,
-    };
+        return last_replica(owner, counts);
+    }
+    let ready = ready(snapshot, next);
+    let waves = left.split_inclusive(|step| step.wait.is_some());
+    let takes = waves
+        .map(|wave| takes(snapshot, workload, wave))
+        .max()
+        .unwrap_or(0);
     if takes == 0 {
         return Verdict::Allow;
     }
-    let least = least(snapshot, owner, desired);
+    let least = least(snapshot, owner, (desired, !is_given_back(plan)));
     let title = owner.title();
     if desired.saturating_sub(takes) < least {
         let message = format!(
@@ -66,6 +68,21 @@ pub(super) fn blast_radius(snapshot: &Snapshot, plan: Option<&Plan>, now: Timest
         return Verdict::defer(Reason::BlastRadius, until, message);
     }
     Verdict::Allow
+}
+
+/// How many replicas calls take away that are made one right after the other.
+fn takes(snapshot: &Snapshot, workload: &Workload, wave: &[&Step]) -> i32 {
+    let of = |step: &&Step| match step.verb {
+        Verb::Evict | Verb::Delete if step.object.kind == "Pod" => {
+            let uid = &step.object.uid;
+            let pod = snapshot.pods.iter().find(|pod| pod.target.uid == *uid);
+            i32::from(pod.is_some_and(|pod| pod.ready))
+        }
+        Verb::Change if rolls(step) => workload.rollout_takes,
+        Verb::Scale => replicas(step).map_or(0, |(from, to)| (from - to).max(0)),
+        Verb::Evict | Verb::Delete | Verb::Change | Verb::Create | Verb::Resize | Verb::Call => 0,
+    };
+    wave.iter().map(of).sum()
 }
 
 /// Whether a call changes the template of a workload, whose pods are replaced then.
@@ -94,8 +111,9 @@ fn ready(snapshot: &Snapshot, step: &Step) -> i32 {
 
 /// How many replicas must stay. A percentage is rounded up, as a disruption
 /// budget rounds it, so that a small owner can be healed at all; and of a
-/// Deployment with several replicas one stays whatever the policy says.
-fn least(snapshot: &Snapshot, owner: &Object, desired: i32) -> i32 {
+/// Deployment with several replicas one stays whatever the policy says, unless
+/// all are asked to go and come back.
+fn least(snapshot: &Snapshot, owner: &Object, (desired, keeps_last): (i32, bool)) -> i32 {
     let rules = snapshot
         .policy
         .as_ref()
@@ -104,7 +122,7 @@ fn least(snapshot: &Snapshot, owner: &Object, desired: i32) -> i32 {
     let by_policy = limit.map_or(0, |limit| {
         desired.saturating_sub(count(limit, desired)).max(0)
     });
-    let last = i32::from(owner.target.kind == "Deployment" && desired > 1);
+    let last = i32::from(keeps_last && owner.target.kind == "Deployment" && desired > 1);
     by_policy.max(last)
 }
 
@@ -155,6 +173,24 @@ mod tests {
             })
             .collect();
         snapshot
+    }
+
+    #[test]
+    fn all_may_go_where_they_come_back_unless_the_policy_keeps_some() {
+        let mut snapshot = replicas(3, 3, None);
+        let web = crate::testing::workload("Deployment", "web", "web-uid");
+        let mut action = crate::testing::named_action("x", schemas::policy::Remedy::Restart);
+        action.restart_action = Some(schemas::policy::RestartAction {
+            strategy: schemas::policy::RestartStrategy::Recreate,
+            ..Default::default()
+        });
+        let anew = crate::testing::acting(action, web);
+        (snapshot.action, snapshot.target) = (anew.action, anew.target);
+        snapshot.owners.clear();
+        assert_eq!(ask(&snapshot), Verdict::Allow);
+        let rules = &mut snapshot.policy.as_mut().unwrap().spec.safety_rules;
+        rules.max_unavailable = Some(percent(50));
+        assert!(matches!(ask(&snapshot), Verdict::Deny { .. }));
     }
 
     fn percent(percent: u8) -> IntOrString {

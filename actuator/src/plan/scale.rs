@@ -34,7 +34,7 @@ pub(super) fn scale(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>, R
         return Err(Refusal::new(Reason::NothingToDo, message));
     };
     if let Some(autoscaler) = &snapshot.autoscaler {
-        return adjust(settings.autoscaler, autoscaler, target);
+        return adjust(snapshot, settings, autoscaler, target);
     }
     let (from, to) = (workload.desired, wanted(settings, workload.desired));
     if from == to {
@@ -59,20 +59,64 @@ pub(super) fn scaling(snapshot: &Snapshot, target: &Object, (from, to): (i32, i3
     ]
 }
 
-fn adjust(how: Autoscaler, autoscaler: &Object, target: &Object) -> Result<Vec<Step>, Refusal> {
+/// Moves the bounds of the autoscaler that owns the count, where the action
+/// allows that: the lower one up, so that it keeps at least so many, or the upper
+/// one down. What KEDA generates is KEDA's.
+fn adjust(
+    snapshot: &Snapshot,
+    settings: &ScaleAction,
+    autoscaler: &Object,
+    target: &Object,
+) -> Result<Vec<Step>, Refusal> {
     let (name, title) = (&autoscaler.target.name, target.title());
-    Err(match how {
-        Autoscaler::Refuse => Refusal::new(
-            Reason::AutoscalerOwnsReplicas,
-            format!("the HorizontalPodAutoscaler {name} owns the replicas of {title}"),
-        ),
-        Autoscaler::Adjust => Refusal::new(
-            Reason::NotImplementedYet,
-            format!(
-                "this version of the actuator cannot adjust the bounds of the HorizontalPodAutoscaler {name}"
-            ),
-        ),
-    })
+    let refuse = |why: String| Err(Refusal::new(Reason::AutoscalerOwnsReplicas, why));
+    if let Some(owner) = &autoscaler.controller {
+        let (kind, owner) = (&owner.kind, &owner.name);
+        return refuse(format!(
+            "the replicas of {title} belong to the HorizontalPodAutoscaler {name}, which belongs to {kind}/{owner}"
+        ));
+    }
+    if settings.autoscaler == Autoscaler::Refuse {
+        return refuse(format!(
+            "the HorizontalPodAutoscaler {name} owns the replicas of {title}"
+        ));
+    }
+    let spec = Path::default().field("spec");
+    let bound = |name: &str| {
+        let value = change::at(&autoscaler.content, &spec.field(name)).and_then(Value::as_i64);
+        value.and_then(|value| i32::try_from(value).ok())
+    };
+    let (least, most) = (
+        bound("minReplicas").unwrap_or(1),
+        bound("maxReplicas").unwrap_or(1),
+    );
+    let now = target
+        .workload
+        .as_ref()
+        .map_or(0, |workload| workload.desired);
+    let to = wanted(settings, now);
+    let (low, high) = match settings.direction {
+        Direction::Up => (to.max(least), most.max(to)),
+        Direction::Down => (least.min(to), to.min(most)),
+        Direction::Absolute => (to, to),
+    };
+    let mut changes = Vec::new();
+    for (name, from, to) in [
+        ("minReplicas", least, low.max(1)),
+        ("maxReplicas", most, high.max(1)),
+    ] {
+        if from != to {
+            let path = spec.field(name);
+            let before = change::at(&autoscaler.content, &path);
+            changes.push(change::field(&path, before, Some(&Value::from(to))));
+        }
+    }
+    if changes.is_empty() {
+        let message = format!("the HorizontalPodAutoscaler {name} allows no other count already");
+        return Err(Refusal::new(Reason::NothingToDo, message));
+    }
+    let call = format!("move the bounds of {}", autoscaler.target);
+    Ok(vec![changing(snapshot, autoscaler, call, changes)])
 }
 
 /// The count that is asked for, within the bounds. A step never goes the other
@@ -121,6 +165,32 @@ mod tests {
         let refusal = plan(action(Direction::Up, 1), Some("web-hpa")).unwrap_err();
         assert_eq!(refusal.reason, Reason::AutoscalerOwnsReplicas);
         assert!(refusal.message.contains("web-hpa"));
+    }
+
+    fn bounds(direction: Direction, autoscaler: Value) -> Result<Vec<String>, Refusal> {
+        let mut adjusting = action(direction, 1);
+        let settings = adjusting.scale_action.as_mut().unwrap();
+        settings.autoscaler = Autoscaler::Adjust;
+        let web = workload("Deployment", "web", "d");
+        let mut snapshot = acting(adjusting, web.clone());
+        let mut hpa = workload("HorizontalPodAutoscaler", "web", "hpa-uid");
+        hpa.content = std::sync::Arc::new(autoscaler);
+        snapshot.autoscaler = Some(hpa);
+        let steps = scale(&snapshot, &web)?;
+        Ok(steps.iter().flat_map(Step::lines).skip(1).collect())
+    }
+
+    #[test]
+    fn the_bounds_of_an_autoscaler_move_where_the_action_allows_it() {
+        let hpa =
+            || serde_json::json!({"metadata": {}, "spec": {"minReplicas": 1, "maxReplicas": 2}});
+        let up = bounds(Direction::Up, hpa()).unwrap();
+        assert_eq!(
+            up,
+            ["  spec.minReplicas: 1 -> 3", "  spec.maxReplicas: 2 -> 3"]
+        );
+        let down = bounds(Direction::Down, hpa()).unwrap();
+        assert_eq!(down, ["  spec.maxReplicas: 2 -> 1"]);
     }
 
     #[test]
