@@ -40,6 +40,7 @@ mod warmup;
 
 pub(crate) use freshness::matching;
 pub use permit::{Call, Permit};
+pub use protected::{Place, protection};
 
 /// What one guard says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +200,7 @@ pub fn judge(snapshot: &Snapshot, now: Timestamp) -> Judgement {
     Judgement {
         verdicts,
         verdict,
-        approved: approval::is_approved(snapshot, plan.as_ref()),
+        approved: approval::is_approved(snapshot, plan.as_ref(), now),
         plan,
         permit,
     }

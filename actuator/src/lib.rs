@@ -20,6 +20,7 @@ pub mod judge;
 pub mod landed;
 pub mod life;
 pub mod object;
+pub mod pause;
 pub mod plan;
 pub mod progress;
 pub mod reason;

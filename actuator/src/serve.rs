@@ -27,6 +27,7 @@ use tokio::sync::Mutex;
 use crate::{
     config::Options,
     gather::Gatherer,
+    pause,
     reconcile::{Driver, on_error, reconcile},
     record::Records,
     snapshot::Limits,
@@ -72,6 +73,7 @@ pub async fn serve(
     // Whatever client this process shares, what is written to targets is sent once.
     let writer = runtime::kube::client_without_retries(&common.kube, "actuator").await?;
     let limits = limits(&common, &options);
+    let switched = pause::switched(&client, &limits.system_namespace);
     let tenure = Tenure::default();
     let (actions, store) = reflector::store();
     let stream = watcher(api, watcher::Config::default())
@@ -94,6 +96,7 @@ pub async fn serve(
     let work = Controller::for_stream(stream, actions.clone())
         .with_config(ControllerConfig::default().concurrency(reconciles))
         .reconcile_all_on(changes(lease.clone(), tenure.clone(), telemetry))
+        .reconcile_all_on(switched)
         .graceful_shutdown_on(async move { ending.wait().await })
         .run(reconcile, on_error, driver)
         .for_each(|passed| {

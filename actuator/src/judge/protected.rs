@@ -17,36 +17,63 @@ const NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 /// of its owners, on the offender or on the namespace protects alike.
 pub(super) fn protected(snapshot: &Snapshot) -> Verdict {
     let spec = &snapshot.action.spec.target_resource;
-    let namespace = spec
-        .namespace
-        .as_ref()
-        .unwrap_or(&snapshot.action.namespace);
-    if NAMESPACES.contains(&namespace.as_str()) || *namespace == snapshot.limits.system_namespace {
-        let message = format!("nothing in the namespace {namespace} is ever acted on");
-        return Verdict::deny(Reason::ProtectedNamespace, message);
-    }
-    if is_marked(&snapshot.namespace_marks) {
-        let message = format!("the namespace {namespace} is marked {PROTECTED}");
-        return Verdict::deny(Reason::Protected, message);
-    }
+    let namespace = spec.namespace.as_ref();
+    let place = Place {
+        namespace: namespace.unwrap_or(&snapshot.action.namespace),
+        marks: &snapshot.namespace_marks,
+        system: &snapshot.limits.system_namespace,
+    };
     let objects = [&snapshot.target, &snapshot.offender];
     let objects = objects.into_iter().flatten().chain(&snapshot.owners);
-    let rules = snapshot
-        .policy
-        .as_ref()
-        .map(|policy| policy.spec.safety_rules.protected_resources.as_slice())
-        .unwrap_or_default();
+    let policy = snapshot.policy.as_ref();
+    let rules = policy.map(|policy| policy.spec.safety_rules.protected_resources.as_slice());
+    protection(&place, objects, rules.unwrap_or_default())
+        .map_or(Verdict::Allow, |(reason, message)| {
+            Verdict::deny(reason, message)
+        })
+}
+
+/// Where objects live.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Their namespace.
+    pub namespace: &'a str,
+    /// Its labels and annotations.
+    pub marks: &'a BTreeMap<String, String>,
+    /// KubeSkippy's own namespace.
+    pub system: &'a str,
+}
+
+/// What keeps objects in one place from ever being acted on, if something does; `rules` are a policy's.
+pub fn protection<'a>(
+    place: &Place<'_>,
+    objects: impl IntoIterator<Item = &'a Object>,
+    rules: &[ProtectedResource],
+) -> Option<(Reason, String)> {
+    let Place {
+        namespace,
+        marks,
+        system,
+    } = *place;
+    if NAMESPACES.contains(&namespace) || namespace == system {
+        let message = format!("nothing in the namespace {namespace} is ever acted on");
+        return Some((Reason::ProtectedNamespace, message));
+    }
+    if is_marked(marks) {
+        let message = format!("the namespace {namespace} is marked {PROTECTED}");
+        return Some((Reason::Protected, message));
+    }
     for object in objects {
         if is_marked(&object.labels) || is_marked(&object.annotations) {
             let message = format!("{} is marked {PROTECTED}", object.title());
-            return Verdict::deny(Reason::Protected, message);
+            return Some((Reason::Protected, message));
         }
         if rules.iter().any(|rule| covers(rule, object)) {
             let message = format!("the policy protects {}", object.title());
-            return Verdict::deny(Reason::ProtectedResource, message);
+            return Some((Reason::ProtectedResource, message));
         }
     }
-    Verdict::Allow
+    None
 }
 
 /// A mark protects unless it plainly says "false": a typo protects.

@@ -35,7 +35,9 @@ pub(super) fn schedule(snapshot: &Snapshot, now: Timestamp) -> Verdict {
     Verdict::defer(Reason::OutsideWindow, until, message)
 }
 
-/// Whether a window is open. One whose time zone is unknown never is.
+/// Whether a window is open, by the wall clock of its zone: an hour that is left out when the
+/// clocks change is not made up for, one that comes twice is open twice. One whose time zone
+/// is unknown never is.
 fn is_open(window: &MaintenanceWindow, now: Timestamp) -> bool {
     let (Ok(zone), Some(start), Some(end)) = (
         TimeZone::get(&window.time_zone),
@@ -81,7 +83,115 @@ const fn weekday(day: Weekday) -> civil::Weekday {
 mod tests {
     use super::*;
     use crate::testing::{NOW, snapshot};
+    use proptest::prelude::*;
     use schemas::policy::Freeze;
+
+    /// Zones with every kind of change: an hour, half an hour, in either half of the year, around Ramadan, and none.
+    const ZONES: [&str; 9] = [
+        "UTC",
+        "Europe/Berlin",
+        "America/New_York",
+        "America/St_Johns",
+        "America/Santiago",
+        "Australia/Lord_Howe",
+        "Africa/Casablanca",
+        "Asia/Kathmandu",
+        "Pacific/Auckland",
+    ];
+
+    /// The days from that of the epoch on.
+    const DAYS: [Weekday; 7] = [
+        Weekday::Thu,
+        Weekday::Fri,
+        Weekday::Sat,
+        Weekday::Sun,
+        Weekday::Mon,
+        Weekday::Tue,
+        Weekday::Wed,
+    ];
+
+    /// The same in whole minutes of the wall clock: offset, remainder, comparison.
+    fn by_the_wall_clock(
+        window: &MaintenanceWindow,
+        (start, end): (i64, i64),
+        now: Timestamp,
+    ) -> bool {
+        let zone = TimeZone::get(&window.time_zone).unwrap();
+        let local = now.as_second() + i64::from(zone.to_offset(now).seconds());
+        let (day, minute) = (local.div_euclid(86400), local.rem_euclid(86400) / 60);
+        let begins_on = |day: i64| {
+            let weekday = DAYS[usize::try_from(day.rem_euclid(7)).unwrap()];
+            window.days.is_empty() || window.days.contains(&weekday)
+        };
+        if start < end {
+            return begins_on(day) && start <= minute && minute < end;
+        }
+        (begins_on(day) && start <= minute) || (begins_on(day - 1) && minute < end)
+    }
+
+    /// How many minutes of the two days around `noon` a window is open.
+    fn minutes_open(window: &MaintenanceWindow, noon: &str) -> usize {
+        let noon = at(noon);
+        let minutes = (-1440..1440).map(|minute| noon + SignedDuration::from_mins(minute));
+        minutes.filter(|now| is_open(window, *now)).count()
+    }
+
+    #[test]
+    fn a_window_follows_the_wall_clock_over_a_change_of_the_clocks() {
+        let berlin = |start, end| window(Vec::new(), start, end, "Europe/Berlin");
+        // On 2030-03-31 the clocks go from 02:00 to 03:00, on 2030-10-27 from 03:00 back to 02:00.
+        let night = berlin("01:30", "03:30");
+        assert!(!is_open(&night, at("2030-03-31T00:29:59Z")));
+        assert!(is_open(&night, at("2030-03-31T00:30:00Z")));
+        assert!(is_open(&night, at("2030-03-31T01:29:59Z")));
+        assert!(!is_open(&night, at("2030-03-31T01:30:00Z")));
+        assert!(is_open(&night, at("2030-10-26T23:30:00Z")));
+        assert!(is_open(&night, at("2030-10-27T02:29:59Z")));
+        assert!(!is_open(&night, at("2030-10-27T02:30:00Z")));
+        // Two days see two windows of an hour; the hour that is left out sees none, the one that comes twice is open twice.
+        let hour = berlin("02:00", "03:00");
+        assert_eq!(minutes_open(&hour, "2030-01-15T12:00:00Z"), 120);
+        assert_eq!(minutes_open(&hour, "2030-03-31T12:00:00Z"), 60);
+        assert_eq!(minutes_open(&hour, "2030-10-27T12:00:00Z"), 180);
+    }
+
+    proptest! {
+        /// Within two days of a change of the clocks, or anywhere in a zone without any.
+        #[test]
+        fn a_window_is_open_exactly_while_the_wall_clock_shows_its_hours(
+            zone in proptest::sample::select(ZONES.to_vec()),
+            days in proptest::sample::subsequence(DAYS.to_vec(), 0..7),
+            (start, end) in (0i64..1440, 0i64..1440),
+            (after, off) in (0i64..1_000_000_000, -172_800i64..172_800),
+        ) {
+            let text = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
+            let window = window(days, &text(start), &text(end), zone);
+            let after = NOW + SignedDuration::from_secs(after);
+            let change = TimeZone::get(zone).unwrap().following(after).next().map(|change| change.timestamp());
+            let now = change.unwrap_or(after) + SignedDuration::from_secs(off);
+            prop_assert_eq!(is_open(&window, now), by_the_wall_clock(&window, (start, end), now));
+        }
+
+        /// A freeze is made of instants: no zone and no change of the clocks moves it.
+        #[test]
+        fn nothing_is_allowed_within_a_freeze_and_the_wait_ends_with_it(
+            freezes in proptest::collection::vec((-5000i64..5000, 1i64..5000), 0..6),
+        ) {
+            let mut snapshot = snapshot();
+            let span = |(from, long): (i64, i64)| Freeze {
+                from: NOW + SignedDuration::from_secs(from),
+                until: NOW + SignedDuration::from_secs(from + long),
+                reason: None,
+            };
+            let freezes: Vec<_> = freezes.into_iter().map(span).collect();
+            let last = freezes.iter().filter(|f| f.from <= NOW && NOW < f.until).map(|f| f.until).max();
+            snapshot.policy.as_mut().unwrap().spec.safety_rules.freezes = freezes;
+            match schedule(&snapshot, NOW) {
+                Verdict::Defer { until, reason: Reason::Freeze, .. } => prop_assert_eq!(Some(until), last),
+                verdict => prop_assert!(verdict == Verdict::Allow && last.is_none()),
+            }
+        }
+    }
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
