@@ -16,6 +16,7 @@ pub mod change;
 pub mod config;
 pub mod execute;
 pub mod gather;
+pub mod journal;
 pub mod judge;
 pub mod landed;
 pub mod life;

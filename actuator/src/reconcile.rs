@@ -137,17 +137,23 @@ pub fn on_error(action: Arc<HealingAction>, error: &Error, driver: Arc<Driver>) 
 impl Driver {
     async fn pass(&self, cached: &HealingAction) -> Result<Requeue, Error> {
         let namespace = cached.namespace().unwrap_or_default();
-        if is_over(cached) || !self.common.works_in(&namespace) {
+        if !self.common.works_in(&namespace) {
             return Ok(Requeue::await_change());
         }
         if !self.lease.holds() {
             return Ok(Requeue::requeue(RETRY));
+        }
+        if is_over(cached) {
+            let told = self.catch_up(cached).await?;
+            let again = if told { None } else { Some(RETRY) };
+            return Ok(again.map_or_else(Requeue::await_change, Requeue::requeue));
         }
         let api: Api<HealingAction> = Api::namespaced(self.client.clone(), &namespace);
         let found = api.get_opt(&cached.name_any()).await.map_err(Error::Read)?;
         let Some(action) = found.filter(|found| !is_over(found)) else {
             return Ok(Requeue::await_change());
         };
+        self.catch_up(&action).await?;
         let now = clock::now();
         if let Some(wait) = rest(&action, now) {
             return Ok(Requeue::requeue(wait));
@@ -180,6 +186,26 @@ impl Driver {
             Next::Call(permit) => self.make(&action, &snapshot, &permit).await,
             Next::Nothing => Ok(Requeue::requeue(RETRY)),
         }
+    }
+
+    /// Tells what the status of `action` says and nobody told, because the one who wrote it died
+    /// or had no bus. Says whether that is known; healing does not wait for it.
+    async fn catch_up(&self, action: &HealingAction) -> Result<bool, Error> {
+        let tenure = self.tenure.note(self.lease.holds(), clock::now());
+        let from = match self.records.untold(action, tenure).await {
+            Ok(from) => from,
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "not known what was told");
+                return Ok(false);
+            }
+        };
+        if let Some(from) = from {
+            let snapshot = self.gatherer.gather(action).await.map_err(Error::Gather)?;
+            self.records
+                .catch_up(action, snapshot, from, clock::now())
+                .await;
+        }
+        Ok(true)
     }
 
     /// The history as last seen: a first and cheap look.

@@ -2,32 +2,28 @@
 //! Kubernetes Event, an alert and a line in the journal.
 //!
 //! The status is written against the version that was read, so two writers
-//! cannot both succeed. The rest is told afterwards and may be lost with the
-//! process; ids are derived from the transition, so telling it twice is harmless.
+//! cannot both succeed. The rest is told afterwards. What a process that dies leaves
+//! untold is told by the next one, as far as the status still says it.
 
-use async_nats::HeaderMap;
 use jiff::Timestamp;
 use kube::{
     Api, Client, Resource as _,
     api::PostParams,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use runtime::{bus::Bus, chain};
+use runtime::{bus, chain};
 use schemas::{
-    action::{HealingAction, HealingActionStatus},
-    digest, envelope,
-    envelope::Envelope,
+    action::{HealingAction, HealingActionStatus, Phase},
+    envelope,
 };
 
 use crate::{
     execute::FIELD_MANAGER,
+    journal::{Journal, Told},
     report,
     snapshot::Snapshot,
     telemetry::{Answer, Channel, Step, Telemetry},
 };
-
-/// Who says so, on the bus.
-const PROGRAM: &str = "actuator";
 
 /// Why a transition is not known.
 #[derive(Debug, thiserror::Error)]
@@ -42,23 +38,30 @@ pub enum Error {
     },
 }
 
+/// More waits for the bus than is kept.
+#[derive(Debug, thiserror::Error)]
+#[error("too many transitions wait for the bus")]
+struct Full;
+
 /// Writes down transitions.
 #[derive(Clone)]
 pub struct Records {
     client: Client,
-    bus: Bus,
+    cluster: String,
+    journal: Journal,
     events: Recorder,
     telemetry: Telemetry,
 }
 
 impl Records {
-    /// Writes through `client` and tells through `bus`.
-    pub fn new(client: Client, bus: Bus, telemetry: Telemetry) -> Self {
+    /// Writes through `client` and tells `journal`.
+    pub fn new(client: Client, journal: Journal, telemetry: Telemetry) -> Self {
         let reporter = Reporter::from("kubeskippy-actuator");
         Self {
             events: Recorder::new(client.clone(), reporter),
             client,
-            bus,
+            cluster: journal.cluster().to_owned(),
+            journal,
             telemetry,
         }
     }
@@ -114,14 +117,64 @@ impl Records {
             "action moved on"
         );
         self.tell_event(action, status, &reason).await;
+        let told = self.told(snapshot, status, now);
+        self.hand_over(told);
+    }
+
+    /// The phase that was last told of `action`, when its status is ahead of that.
+    ///
+    /// # Errors
+    /// When the bus does not answer.
+    pub async fn untold(
+        &self,
+        action: &HealingAction,
+        tenure: Option<Timestamp>,
+    ) -> Result<Option<Phase>, bus::Error> {
+        self.journal.untold(action, tenure).await
+    }
+
+    /// Tells what the status of `snapshot` says and was not told when it was written. `from` is
+    /// the phase that was told last.
+    pub async fn catch_up(
+        &self,
+        action: &HealingAction,
+        mut snapshot: Snapshot,
+        from: Phase,
+        now: Timestamp,
+    ) {
+        let status = snapshot.action.status.clone();
+        let reason = status.reason.clone().unwrap_or_default();
+        tracing::info!(
+            namespace = snapshot.action.namespace,
+            action = snapshot.action.name,
+            phase = status.phase.as_str(),
+            reason,
+            "told late, after somebody died before telling"
+        );
+        snapshot.action.status.phase = from;
+        self.tell_event(action, &status, &reason).await;
+        let mut told = self.told(&snapshot, &status, now);
+        // What is read now is not what was decided on then.
+        told.entry.evidence = None;
+        self.hand_over(told);
+    }
+
+    fn told(&self, snapshot: &Snapshot, status: &HealingActionStatus, now: Timestamp) -> Told {
         // A wait that merely has another reason by now is no news to a pager.
-        if snapshot.action.status.phase != status.phase
-            && let Some(alert) = report::alert(snapshot, status, &self.bus.cluster)
-            && let Err(error) = self.bus.publish_alert(alert, PROGRAM, now).await
-        {
-            self.lost("alert", &error);
+        let is_news = snapshot.action.status.phase != status.phase;
+        let alert = report::alert(snapshot, status, &self.cluster);
+        Told {
+            alert: alert.filter(|_| is_news),
+            entry: report::entry(snapshot, status, &self.cluster),
+            trace: envelope::traceparent(&report::episode(snapshot)),
+            time: now,
         }
-        self.tell_journal(snapshot, status, now).await;
+    }
+
+    fn hand_over(&self, told: Told) {
+        if !self.journal.tell(told) {
+            self.lost("journal", &Full);
+        }
     }
 
     /// Counts a transition and the guards' answers.
@@ -156,38 +209,6 @@ impl Records {
         let published = self.events.publish(&event, &about);
         if let Err(error) = published.await {
             self.lost("event", &error);
-        }
-    }
-
-    async fn tell_journal(
-        &self,
-        snapshot: &Snapshot,
-        status: &HealingActionStatus,
-        now: Timestamp,
-    ) {
-        let entry = report::entry(snapshot, status, &self.bus.cluster);
-        let stamp = status.next_attempt_at.unwrap_or(now).to_string();
-        let identity = [&entry.action_uid, &entry.phase, &entry.reason, &stamp];
-        let id = digest::short(identity, 32);
-        let source = format!("/kubeskippy/{}/{PROGRAM}", self.bus.cluster);
-        let kind = "io.kubeskippy.journal.transition.v1".to_owned();
-        let trace = envelope::traceparent(&report::episode(snapshot));
-        let subject = &snapshot.action;
-        let line = Envelope::new(id.clone(), source, kind, now, entry)
-            .about(format!(
-                "HealingAction {}/{}",
-                subject.namespace, subject.name
-            ))
-            .traced(Some(trace));
-        let payload = match serde_json::to_vec(&line) {
-            Ok(payload) => payload,
-            Err(error) => return self.lost("journal", &error),
-        };
-        let to = self.bus.subjects.journal(&subject.namespace, &subject.name);
-        let headers = HeaderMap::new();
-        let sent = self.bus.publish(&to, headers, payload.into(), Some(&id));
-        if let Err(error) = sent.await {
-            self.lost("journal", &error);
         }
     }
 

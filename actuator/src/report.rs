@@ -2,10 +2,15 @@
 //!
 //! Pure: no IO, no clock.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use schemas::{
-    action::{Approval, GuardVerdict, HealingActionStatus, Phase, Verification},
+    action::{
+        Approval, Baseline, GuardVerdict, HealingActionStatus, Phase, TriggerReading, Verification,
+    },
     alert::{self, Alert, AlertKind},
+    digest,
     policy::Severity,
     step::Step,
     target::Target,
@@ -62,6 +67,72 @@ pub struct Entry {
     /// What verification saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+    /// How things stood before the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// What was seen that called for the action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<TriggerReading>,
+    /// Digests of what the transition was decided on; none when it is told late, after a
+    /// crash, because that is not known any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// Digests of what a decision rested on: who has the inputs can show that they are the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// Of the action's spec.
+    pub action: String,
+    /// Of the policy's spec; none without a policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Of the analyzer's last report on the target; none without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<String>,
+    /// Of UID and resource version of every object that was read, sorted.
+    pub objects: String,
+    /// Of UID, phase, start and end of every other action, sorted.
+    pub history: String,
+}
+
+/// Digests what the judgement of `snapshot` rested on.
+pub fn evidence(snapshot: &Snapshot) -> Evidence {
+    let objects = snapshot
+        .target
+        .iter()
+        .chain(&snapshot.owners)
+        .chain(&snapshot.offender)
+        .chain(&snapshot.pods)
+        .chain(&snapshot.autoscaler)
+        .chain(&snapshot.touched);
+    let objects: BTreeSet<_> = objects
+        .map(|object| format!("{} {}", object.target.uid, object.resource_version))
+        .collect();
+    let instant = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+    let history: BTreeSet<_> = snapshot
+        .history
+        .iter()
+        .map(|past| {
+            let (start, end) = (instant(past.started_at), instant(past.finished_at));
+            format!("{} {} {start} {end}", past.uid, past.phase.as_str())
+        })
+        .collect();
+    Evidence {
+        action: of_json(&snapshot.action.spec),
+        policy: snapshot.policy.as_ref().map(|it| of_json(&it.spec)),
+        observation: snapshot.observation.as_ref().map(of_json),
+        objects: digest::hex(objects),
+        history: digest::hex(history),
+    }
+}
+
+/// The digest of a value as JSON, which our types write the same each time.
+fn of_json<T: Serialize>(value: &T) -> String {
+    // What came as JSON can be written as JSON; a value that cannot has the digest of nothing.
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    digest::hex([text])
 }
 
 /// The journal's line about the action of `snapshot` having reached `status`.
@@ -87,6 +158,9 @@ pub fn entry(snapshot: &Snapshot, status: &HealingActionStatus, cluster: &str) -
         digest: status.digest.clone(),
         approval: action.spec.approval.clone(),
         verification: status.verification.clone(),
+        baseline: status.baseline.clone(),
+        reading: action.spec.trigger.clone(),
+        evidence: Some(evidence(snapshot)),
     }
 }
 
@@ -96,6 +170,10 @@ pub fn alert(snapshot: &Snapshot, status: &HealingActionStatus, cluster: &str) -
     let trigger = action.spec.trigger.as_ref();
     let policy = snapshot.policy.as_ref();
     let policy_uid = policy.map(|policy| policy.uid.clone()).unwrap_or_default();
+    // What the policy wants people to be told is said when they are told first.
+    let told = action.spec.action.notify_action.clone().unwrap_or_default();
+    let says = told.message.filter(|_| status.phase == Phase::InProgress);
+    let severity = told.severity.or_else(|| trigger.map(|t| t.severity));
     Some(Alert {
         kind: kind(status.phase)?,
         cluster: cluster.to_owned(),
@@ -104,7 +182,7 @@ pub fn alert(snapshot: &Snapshot, status: &HealingActionStatus, cluster: &str) -
         policy: action.spec.policy_name.clone(),
         policy_uid,
         trigger: trigger.map(|t| t.name.clone()).unwrap_or_default(),
-        severity: trigger.map_or(Severity::Info, |t| t.severity),
+        severity: severity.unwrap_or(Severity::Info),
         target: offender(snapshot),
         value: trigger.and_then(|t| t.value),
         threshold: trigger.and_then(|t| t.threshold),
@@ -114,7 +192,7 @@ pub fn alert(snapshot: &Snapshot, status: &HealingActionStatus, cluster: &str) -
         ends_at: status.finished_at,
         action: action.name.clone(),
         reason: status.reason.clone().unwrap_or_default(),
-        message: status.message.clone().unwrap_or_default(),
+        message: says.or_else(|| status.message.clone()).unwrap_or_default(),
     })
 }
 
@@ -226,6 +304,23 @@ mod tests {
         let event = alert.envelope("actuator", Timestamp::UNIX_EPOCH);
         let trace = schemas::envelope::traceparent(&episode(&snapshot));
         assert_eq!(event.traceparent, Some(trace));
+    }
+
+    #[test]
+    fn the_evidence_changes_with_what_was_seen() {
+        let seen = snapshot();
+        let same = evidence(&seen);
+        assert_eq!(evidence(&seen.clone()), same);
+        let mut other = seen.clone();
+        other.action.spec.dry_run = true;
+        assert_ne!(evidence(&other).action, same.action);
+        let mut other = seen.clone();
+        other.pods.clear();
+        other.target = None;
+        assert_ne!(evidence(&other).objects, same.objects);
+        let mut other = seen;
+        other.policy = None;
+        assert_eq!(evidence(&other).policy, None);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use tokio::sync::Mutex;
 use crate::{
     config::Options,
     gather::Gatherer,
+    journal::{Delivery, Journal},
     pause,
     reconcile::{Driver, on_error, reconcile},
     record::Records,
@@ -81,9 +82,10 @@ pub async fn serve(
         .reflect(store)
         .applied_objects()
         .predicate_filter(predicates::generation, PredicateConfig::default());
+    let (journal, delivery) = Journal::new(writer.clone(), bus.clone(), &common, telemetry.clone());
     let driver = Arc::new(Driver {
         gatherer: Gatherer::new(client, bus.clone(), limits),
-        records: Records::new(writer.clone(), bus.clone(), telemetry.clone()),
+        records: Records::new(writer.clone(), journal, telemetry.clone()),
         client: writer,
         telemetry: telemetry.clone(),
         tenure: tenure.clone(),
@@ -111,8 +113,19 @@ pub async fn serve(
         }
     };
     let gates = keep_gates(&lease, &bus, gates, &gates_ending);
+    let work = Box::pin(until_told(work, delivery));
     tokio::join!(work, synced, gates);
     Ok(())
+}
+
+/// Works and delivers. What the last pass has to tell is told before this ends.
+async fn until_told(work: impl Future<Output = ()>, delivery: Delivery) {
+    let ended = Shutdown::new();
+    let work = async {
+        work.await;
+        ended.request();
+    };
+    tokio::join!(work, delivery.run(ended.clone()));
 }
 
 /// The healing actions of all namespaces, which the cluster must know.

@@ -5,6 +5,7 @@ use runtime::{config::CommonArgs, telemetry::LogArgs};
 
 use crate::{
     decide::{ApproveArgs, RejectArgs},
+    journal::JournalCommand,
     waiting::WaitingArgs,
 };
 
@@ -76,6 +77,13 @@ pub enum Command {
     /// cluster role kubeskippy-approver has it.
     #[command(after_long_help = REJECT_EXAMPLES)]
     Reject(RejectArgs),
+
+    /// Checks or shows the journal: who approved what, every change, and what became of it.
+    Journal {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
 
     /// Prints the custom resource definitions: `kubeskippy crds | kubectl apply -f -`.
     Crds,

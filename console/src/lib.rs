@@ -9,6 +9,7 @@ use schemas::{action::HealingAction, policy::HealingPolicy};
 
 pub mod cli;
 pub mod decide;
+pub mod journal;
 mod place;
 mod print;
 mod span;
@@ -34,6 +35,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Waiting(args) => Ok(Box::pin(waiting::waiting(args)).await?),
         Command::Approve(args) => Ok(Box::pin(decide::approve(args)).await?),
         Command::Reject(args) => Ok(Box::pin(decide::reject(args)).await?),
+        Command::Journal { command } => Ok(Box::pin(journal::journal(command)).await?),
         Command::Crds => print_crds(),
     }
 }

@@ -3,7 +3,7 @@
 use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
-use console::cli::Cli;
+use console::{cli::Cli, journal};
 
 fn main() -> ExitCode {
     runtime::install_tls();
@@ -12,8 +12,16 @@ fn main() -> ExitCode {
         Err(error) => {
             // When nobody reads standard error, the exit code says it all.
             let _unread = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
+            code(&error)
         }
+    }
+}
+
+/// Whoever checks the journal must be able to tell a bad one from one that was not read.
+fn code(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref() {
+        None | Some(journal::Error::Tampered { .. }) => ExitCode::FAILURE,
+        Some(_) => ExitCode::from(2),
     }
 }
 

@@ -23,7 +23,10 @@ use tokio::sync::watch;
 
 use crate::{chain, shutdown::Shutdown};
 
+mod ordered;
 mod streams;
+
+pub use ordered::Tail;
 
 /// Where the bus is, and how long it keeps things.
 #[derive(Clone, Debug, Args)]
@@ -102,6 +105,9 @@ pub enum Error {
         /// What went wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// No server is connected, so that asking would only be waiting.
+    #[error("NATS is not connected")]
+    Away,
     /// A message cannot be written as JSON.
     #[error("failed to encode a message for {subject}")]
     Encode {
@@ -122,6 +128,7 @@ impl Error {
             Self::Stream { .. } => "Stream",
             Self::Publish { .. } => "Publish",
             Self::Last { .. } => "Last",
+            Self::Away => "Away",
             Self::Encode { .. } => "Encode",
         }
     }

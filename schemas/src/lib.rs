@@ -18,6 +18,7 @@ pub mod condition;
 pub mod digest;
 pub mod duration;
 pub mod envelope;
+pub mod journal;
 pub mod object;
 pub mod observation;
 pub mod operator;

@@ -208,6 +208,14 @@ rules:
   resources: [leases]
   resourceNames: [kubeskippy-collector-{name}, kubeskippy-analyzer-{name}, kubeskippy-actuator-{name}]
   verbs: [get, update]
+- apiGroups: ['']
+  resources: [configmaps]
+  resourceNames: [kubeskippy-journal-{name}]
+  verbs: [get, update]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: kubeskippy-journal-{name}, namespace: {SYSTEM}}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
