@@ -4,7 +4,8 @@
 //! The scripts under `tests/kit` build and boot the servers; this library owns
 //! them. A test process that dies in any way takes its servers with it: each is
 //! either tied to this process by the kernel or watched by the kit's guard.
-//! Nothing here knows the product beyond the names of its binaries.
+//! Nothing here knows the product beyond the names of its binaries, but for
+//! [`once`], which trials and bench share.
 #![expect(
     clippy::expect_used,
     reason = "a harness that cannot start should fail loudly"
@@ -16,9 +17,11 @@ mod control_plane;
 mod kit;
 mod kubectl;
 mod namespace;
+pub mod once;
 mod ports;
 mod process;
 mod program;
+pub mod proxy;
 mod real_node;
 mod trial;
 mod wait;
