@@ -28,6 +28,9 @@ Examples:
   bench latency                    from a stored sample to the HealingAction, at 50 pods
   bench latency --pods 5000        the same on 200 nodes; about six minutes
   bench latency --spread 0         all offenders at once
+  bench actions                    from a HealingAction to its effect
+  bench sick --pods 1000           an actuator that is restarted among sick pods
+  bench once --seeds 300           actuators that are killed and troubled, counted
   target/release/bench latency     optimised programs, after cargo build --release --workspace";
 
 /// What to measure.
@@ -47,6 +50,62 @@ pub(crate) enum Command {
     ///
     /// Pods run, policies are evaluated, no trigger fires.
     Idle(Idle),
+
+    /// From a HealingAction to its effect, and actions per second.
+    ///
+    /// Pods are evicted by actions that are created by hand, first one after the
+    /// other, then all at once, with every limit lifted. Both instants are the API
+    /// server's own, of its audit log.
+    Actions(Actions),
+
+    /// An actuator that is killed twice among many sick pods.
+    ///
+    /// Each pod has a HealingAction; the policy allows a few. Exit status 1 when
+    /// more were begun.
+    Sick(Sick),
+
+    /// Actuators that are killed and troubled at seeded instants.
+    ///
+    /// A proxy before each answers 429 and 500, loses, cuts, delays and repeats;
+    /// actuators are killed, or stopped past their lease, at a write. Each effect
+    /// is counted in the audit log. Exit status 1 when one is missing or twice.
+    Once(Once),
+}
+
+/// How many actions.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Actions {
+    /// Actions that are created at once; a quarter as many, at most 100, one by one before.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(4..=5000))]
+    pub(crate) count: u32,
+}
+
+/// How many sick pods.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Sick {
+    /// Pods, each with an action.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=5000))]
+    pub(crate) pods: u32,
+
+    /// Actions that the policy allows in an hour.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) cap: u32,
+}
+
+/// How many runs.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Once {
+    /// Runs, a seed each.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+
+    /// Runs at a time.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=50))]
+    pub(crate) jobs: u8,
 }
 
 /// What both need.

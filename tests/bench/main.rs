@@ -1,5 +1,6 @@
 //! `bench`: figures of the whole loop, measured on real servers.
 
+mod actions;
 mod answer;
 mod args;
 mod bed;
@@ -8,6 +9,7 @@ mod idle;
 mod latency;
 mod load;
 mod meter;
+mod once;
 mod proc;
 mod quantile;
 mod report;
@@ -37,6 +39,9 @@ async fn run(args: Args) -> Result<()> {
         match &args.command {
             Command::Latency(latency) => latency::run(latency).await,
             Command::Idle(idle) => idle::run(idle).await,
+            Command::Actions(actions) => actions::run(actions).await,
+            Command::Sick(sick) => actions::sick(sick).await,
+            Command::Once(once) => once::run(once).await,
         }
     };
     // Whichever ends first drops the servers.

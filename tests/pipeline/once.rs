@@ -9,8 +9,8 @@ use futures::{StreamExt as _, future::join_all};
 use harness::{
     Shared,
     once::{Remedy, Scene, Servers, Tally, Wants, labels_of, seeded, tally},
-    proxy::Label,
-    trial,
+    proxy::{Class, Effect, Fault, Faults, Label, Write},
+    trial, until,
 };
 use libtest_mimic::Trial;
 
@@ -33,6 +33,16 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
             "killed_and_troubled_by_a_seed_actuators_act_exactly_once",
             shared,
             killed_and_troubled_by_a_seed,
+        ),
+        trial(
+            "an_api_server_in_trouble_for_a_while_delays_the_effects_only",
+            shared,
+            in_trouble_for_a_while,
+        ),
+        trial(
+            "restarted_among_sick_pods_an_actuator_begins_no_more_than_the_cap",
+            shared,
+            restarted_among_sick_pods,
         ),
     ]
 }
@@ -107,4 +117,94 @@ async fn killed_and_troubled_by_a_seed(shared: &Shared) {
     verdict(&all);
     let struck = runs.iter().map(|run| run.struck.len()).sum::<usize>();
     assert!(struck >= 10, "only {struck} writes were struck");
+}
+
+/// What an API server in trouble does to every request of some classes.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    Answers(Fault),
+    Away,
+}
+
+async fn in_trouble_for_a_while(shared: &Shared) {
+    let servers = servers(shared).await;
+    let troubles = [
+        Trouble::Answers(Fault::TooMany { retry_after: false }),
+        Trouble::Answers(Fault::TooMany { retry_after: true }),
+        Trouble::Answers(Fault::ServerError),
+        Trouble::Answers(Fault::CutAnswer),
+        Trouble::Answers(Fault::LoseAnswer),
+        Trouble::Away,
+    ];
+    let runs = troubles.map(|trouble| in_trouble(&servers, trouble));
+    for (trouble, tally) in join_all(runs).await {
+        verdict(&tally);
+        assert_eq!(tally.begun, 4, "{trouble:?}: {tally:?}");
+    }
+}
+
+/// An API server that is in trouble from when the first effect is asked for.
+async fn in_trouble(servers: &Servers<'_>, trouble: Trouble) -> (Trouble, Tally) {
+    let wants = Wants {
+        evict: 1,
+        roll: 1,
+        scale: 1,
+        remove: 1,
+        budget: 4,
+    };
+    let scene = Scene::set(servers, "trouble", wants).await;
+    let proxy = scene.proxy().await;
+    scene.ask(&scene.wanted).await;
+    let effects = [Effect::Evict, Effect::Patch, Effect::Scale, Effect::Delete];
+    let first = effects.map(|effect| Label::before(Write::Effect(effect)));
+    let stop = proxy.hold_at(first.to_vec(), 0);
+    let _actuator = scene.actuator(&proxy, "only", &ALONE);
+    let held = tokio::time::timeout(STEP, stop).await;
+    let held = held.expect("an effect comes").expect("the proxy runs");
+    match trouble {
+        Trouble::Answers(fault) => {
+            proxy.trouble(Faults::always(fault, &Class::WRITES));
+            held.let_go();
+            until("some trouble", STEP, async || {
+                let met = proxy.troubles().len();
+                (met >= 8)
+                    .then_some(())
+                    .ok_or(format!("{met} requests met it"))
+            })
+            .await;
+            proxy.calm();
+        }
+        Trouble::Away => {
+            proxy.away(true);
+            drop(held);
+            // longer than a request is tried again by itself
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            proxy.away(false);
+        }
+    }
+    let actions = scene.ended(STEP * 3).await.expect("every action ends");
+    let log = servers.control_plane().audit_entries();
+    (trouble, tally(&scene, &actions, &proxy.troubles(), &log))
+}
+
+async fn restarted_among_sick_pods(shared: &Shared) {
+    let servers = servers(shared).await;
+    let wants = Wants {
+        evict: 200,
+        budget: 20,
+        ..Wants::default()
+    };
+    let scene = Scene::set(&servers, "sick", wants).await;
+    scene.ask(&scene.wanted).await;
+    let (ended, kills) = scene.restarted(&ALONE, STEP * 3).await;
+    let actions = ended.expect("twenty end, and the others wait");
+    assert_eq!(kills, 2);
+    let tally = tally(
+        &scene,
+        &actions,
+        &[],
+        &servers.control_plane().audit_entries(),
+    );
+    verdict(&tally);
+    assert_eq!((tally.asked, tally.begun), (200, 20), "{tally:?}");
 }

@@ -1,6 +1,6 @@
 //! One run: what a seed decides happens to the actuators of a scene.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use schemas::action::HealingAction;
@@ -32,6 +32,8 @@ pub struct Run<'a> {
     pub struck: Vec<Label>,
     /// What went wrong on the way.
     pub troubles: Vec<(Fault, Asked)>,
+    /// How long it took, from actuators that start to actions that ended.
+    pub took: Duration,
 }
 
 impl Run<'_> {
@@ -62,7 +64,7 @@ const WANTS: Wants = Wants {
 pub async fn seeded<'a>(servers: &'a Servers<'a>, seed: u64) -> Run<'a> {
     let mut dice = Rng::with_seed(seed);
     let scene = Scene::set(servers, &format!("seed{seed}"), WANTS).await;
-    let permille = dice.choice([0, 30, 80, 150]).unwrap_or_default();
+    let permille = dice.choice([0, 20, 40, 80]).unwrap_or_default();
     let faults = |seed| Faults {
         seed,
         permille,
@@ -73,6 +75,7 @@ pub async fn seeded<'a>(servers: &'a Servers<'a>, seed: u64) -> Run<'a> {
     first.trouble(faults(seed));
     second.trouble(faults(!seed));
     scene.ask(&scene.wanted).await;
+    let begun = Instant::now();
     let mut play = Play {
         scene: &scene,
         dice,
@@ -83,7 +86,7 @@ pub async fn seeded<'a>(servers: &'a Servers<'a>, seed: u64) -> Run<'a> {
         2 => play.killed_beside(&first, &second).await,
         _ => play.overtaken(&first, &second).await,
     };
-    let struck = play.struck;
+    let (struck, took) = (play.struck, begun.elapsed());
     let mut troubles = first.troubles();
     troubles.extend(second.troubles());
     Run {
@@ -91,6 +94,7 @@ pub async fn seeded<'a>(servers: &'a Servers<'a>, seed: u64) -> Run<'a> {
         ended,
         struck,
         troubles,
+        took,
     }
 }
 

@@ -356,6 +356,29 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Starts an actuator, kills it twice while it begins actions, and lets the
+    /// last one end them. Also tells how often it was killed.
+    pub async fn restarted(
+        &self,
+        options: &[&str],
+        wait: Duration,
+    ) -> (Result<Vec<HealingAction>, String>, usize) {
+        let proxy = self.proxy().await;
+        let begins = Write::Status(Phase::InProgress.to_string());
+        let mut kills = 0;
+        for label in [Label::after(begins.clone()), Label::before(begins)] {
+            let stop = proxy.hold_at(vec![label], self.budget / 4);
+            let mut actuator = self.actuator(&proxy, "only", options);
+            if let Ok(Ok(held)) = tokio::time::timeout(wait, stop).await {
+                actuator.kill_hard();
+                drop(held);
+                kills += 1;
+            }
+        }
+        let _last = self.actuator(&proxy, "only", options);
+        (self.ended(wait).await, kills)
+    }
+
     /// Who holds the actuators' lease.
     pub fn holder(&self) -> String {
         let lease = format!("kubeskippy-actuator-{}", self.namespace());
