@@ -42,6 +42,11 @@ pub struct Options {
     #[arg(long = "storm-percent", env = "KUBESKIPPY_STORM_PERCENT", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub storm_percent: u32,
 
+    /// Percent of the nodes that may be unschedulable or not ready at once when one is to be cordoned or drained.
+    /// One always may.
+    #[arg(long = "node-percent", env = "KUBESKIPPY_NODE_PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub node_percent: u32,
+
     /// Fewer sick pods than this are no storm, whatever their share.
     #[arg(
         long = "storm-pods",
@@ -53,6 +58,35 @@ pub struct Options {
     /// Seconds that an actuator looks on after it began to act. Left out: the duration of the lease.
     #[arg(long = "warmup-seconds", env = "KUBESKIPPY_WARMUP_SECONDS")]
     pub warmup_seconds: Option<u16>,
+
+    /// Finished actions of one policy that are kept as objects; the journal keeps all. What a limit still counts is
+    /// kept whatever this says.
+    #[arg(
+        long = "keep-actions",
+        env = "KUBESKIPPY_KEEP_ACTIONS",
+        default_value_t = 100
+    )]
+    pub keep_actions: u32,
+
+    /// Finished actions in the whole cluster that are kept as objects.
+    #[arg(
+        long = "keep-actions-in-cluster",
+        env = "KUBESKIPPY_KEEP_ACTIONS_IN_CLUSTER",
+        default_value_t = 2000
+    )]
+    pub keep_actions_in_cluster: u32,
+
+    /// Hours after which a finished action is removed; its history stays in the journal.
+    #[arg(
+        long = "keep-actions-hours",
+        env = "KUBESKIPPY_KEEP_ACTIONS_HOURS",
+        default_value_t = 168
+    )]
+    pub keep_actions_hours: u32,
+
+    /// Seconds between two looks at what finished actions say about their policies, and which of them can go.
+    #[arg(long = "upkeep-seconds", env = "KUBESKIPPY_UPKEEP_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    pub upkeep_seconds: u16,
 
     /// Actions that are looked at concurrently. Budgets hold whatever this says.
     #[arg(long = "reconciles", env = "KUBESKIPPY_RECONCILES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -25,9 +25,10 @@ use serde_json::Value;
 
 use crate::{
     config::PAUSE,
+    judge::marks,
     object::{Object, api_resource},
     pause::Pause,
-    snapshot::{Limits, Past, Policy, Population, Revision, Snapshot, Subject},
+    snapshot::{Fleet, Limits, Past, Policy, Population, Revision, Snapshot, Subject},
     undo::restores,
 };
 
@@ -103,6 +104,8 @@ impl Gatherer {
                 Some(target) => self.autoscaler(target).await?,
                 None => None,
             },
+            node_pods: self.node_pods(target.as_ref()).await?,
+            fleet: self.fleet(target.as_ref()).await?,
             revisions: self.revisions(&action, target.as_ref()).await?,
             touched: self.touched(&action.status, target.as_ref()).await?,
             target,
@@ -131,7 +134,7 @@ impl Gatherer {
             let others = page
                 .items
                 .iter()
-                .filter(|a| a.uid().as_deref() != Some(uid));
+                .filter(|a| a.uid().as_deref() != Some(uid) && changes(a));
             history.extend(others.map(past));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),
@@ -248,15 +251,8 @@ impl Gatherer {
         let found = api.get_opt(namespace).await;
         let found = found.map_err(|source| failed(&format!("namespace {namespace}"), source))?;
         let meta = found.map(|found| found.metadata).unwrap_or_default();
-        let mut marks = meta.labels.unwrap_or_default();
-        for (key, value) in meta.annotations.unwrap_or_default() {
-            // Of two answers to the same question, the one that protects counts.
-            let slot = marks.entry(key).or_insert_with(|| value.clone());
-            if slot == "false" {
-                *slot = value;
-            }
-        }
-        Ok(marks)
+        let labels = meta.labels.unwrap_or_default();
+        Ok(marks(labels, meta.annotations.unwrap_or_default()))
     }
 
     /// The autoscaler that sets the replicas of `target`, if there is one.
@@ -281,6 +277,46 @@ impl Gatherer {
             scaled("kind") == Some(&target.target.kind)
                 && scaled("name") == Some(&target.target.name)
         }))
+    }
+
+    /// The pods on `target`, when that is a node.
+    async fn node_pods(&self, target: Option<&Object>) -> Result<Vec<Object>, Error> {
+        let node = target.filter(|target| target.target.kind == "Node");
+        let (Some(node), Some(resource)) = (node, api_resource("Pod")) else {
+            return Ok(Vec::new());
+        };
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let on_it = format!("spec.nodeName={}", node.target.name);
+        let found = api.list(&ListParams::default().fields(&on_it)).await;
+        let found = found.map_err(|source| failed("the pods of the node", source))?;
+        let read = |object| Object::read(&resource, object);
+        Ok(found.items.into_iter().map(read).collect())
+    }
+
+    /// How many nodes there are, when `target` is one.
+    async fn fleet(&self, target: Option<&Object>) -> Result<Fleet, Error> {
+        let node = target.filter(|target| target.target.kind == "Node");
+        let (Some(node), Some(resource)) = (node, api_resource("Node")) else {
+            return Ok(Fleet::default());
+        };
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let found = match api.list(&ListParams::default()).await {
+            Ok(found) => found,
+            // Without the right to list nodes none may be taken away, and the guard says so.
+            Err(kube::Error::Api(status)) if status.code == 403 => return Ok(Fleet::default()),
+            Err(source) => return Err(failed("the nodes", source)),
+        };
+        let nodes = found.items.into_iter();
+        let nodes: Vec<_> = nodes.map(|one| Object::read(&resource, one)).collect();
+        let is_away = |one: &&Object| {
+            let closed = one.content.pointer("/spec/unschedulable") == Some(&Value::Bool(true));
+            one.target.uid != node.target.uid && (closed || !one.ready)
+        };
+        let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        Ok(Fleet {
+            nodes: count(nodes.len()),
+            away: count(nodes.iter().filter(is_away).count()),
+        })
     }
 
     /// The revisions of `target`, when the action may go back to one.
@@ -337,7 +373,14 @@ impl Gatherer {
                 known
             } else {
                 let (kind, namespace) = (&object.kind, &object.namespace);
-                self.object(kind, namespace, &object.name).await?
+                match self.object(kind, namespace, &object.name).await {
+                    // What may not be read may not be written either: the call will say so.
+                    Err(Error::Read {
+                        source: kube::Error::Api(status),
+                        ..
+                    }) if status.code == 403 => None,
+                    found => found?,
+                }
             };
             touched.extend(found);
         }
@@ -453,6 +496,11 @@ fn sick_pod(action: &HealingAction) -> Option<String> {
     let kind = trigger.offender_kind.as_ref().unwrap_or(&wanted.kind);
     let uid = trigger.offender_uid.as_ref().or(wanted.uid.as_ref());
     uid.filter(|_| kind == "Pod").cloned()
+}
+
+/// Whether an action changes anything, so that it counts where change is limited.
+pub fn changes(action: &HealingAction) -> bool {
+    action.spec.action.kind != Remedy::Notify
 }
 
 /// What counts about an action when another is judged.

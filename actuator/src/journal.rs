@@ -27,6 +27,7 @@ use tokio::{
 
 use crate::{
     report::Entry,
+    snapshot::Past,
     telemetry::{Channel, Telemetry},
 };
 
@@ -196,6 +197,13 @@ impl Journal {
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a line of the journal tells the end that an action came to.
+pub(crate) fn tells_the_end(line: &[u8], past: &Past) -> bool {
+    line::story(line).is_some_and(|story| {
+        story.action_uid == past.uid && story.phase == past.phase.as_str() && past.phase.is_final()
+    })
 }
 
 fn ended(action: &HealingAction) -> Option<Timestamp> {

@@ -12,7 +12,7 @@
 //! Pure: no IO, no clock.
 
 use jiff::Timestamp;
-use schemas::{action::GuardVerdict, step::Step};
+use schemas::{action::GuardVerdict, policy::Remedy, step::Step};
 
 use crate::{
     plan::{self, Plan},
@@ -40,7 +40,22 @@ mod warmup;
 
 pub(crate) use freshness::matching;
 pub use permit::{Call, Permit};
-pub use protected::{Place, protection};
+pub use protected::{Place, marks, protection};
+pub(crate) use streak::streak;
+pub(crate) use strikes::{MEMORY, STRIKES};
+
+/// The guards that limit what is changed, and have nothing to say where nothing is.
+const LIMITS_CHANGE: [&str; 9] = [
+    "protected",
+    "ownership",
+    "rollout",
+    "storm",
+    "cooldown",
+    "strikes",
+    "breaker",
+    "blast_radius",
+    "budget",
+];
 
 /// What one guard says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +203,12 @@ pub fn judge(snapshot: &Snapshot, now: Timestamp) -> Judgement {
         ),
         ("budget", budget::budget(snapshot, now)),
     ];
+    // Who is merely told something changes nothing, so nothing is there to be limited.
+    let tells = snapshot.action.spec.action.kind == Remedy::Notify;
+    let answers = answers.map(|(guard, verdict)| match verdict {
+        _ if tells && LIMITS_CHANGE.contains(&guard) => (guard, Verdict::Allow),
+        verdict => (guard, verdict),
+    });
     let verdicts = answers.iter().map(|(guard, v)| v.record(guard)).collect();
     let strongest = answers.into_iter().map(|(_, verdict)| verdict);
     let verdict = strongest

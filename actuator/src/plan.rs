@@ -24,12 +24,16 @@ use crate::{
     snapshot::Snapshot,
 };
 
+mod custom;
 mod delete;
+mod node;
 mod patch;
 mod resize;
 mod restart;
 mod rollback;
 mod scale;
+
+pub use node::{evictable, operation};
 
 /// What would be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,13 +129,10 @@ pub fn plan(snapshot: &Snapshot) -> Result<Plan, Refusal> {
         Remedy::Patch => patch::patch(snapshot, target),
         Remedy::Resize => resize::resize(snapshot, target),
         Remedy::Rollback => rollback::rollback(snapshot, target),
-        Remedy::Cordon | Remedy::Notify | Remedy::Custom => Err(Refusal::new(
-            Reason::NotImplementedYet,
-            format!(
-                "this version of the actuator cannot carry out {}; it carries out restart, scale, patch, delete, resize and rollback",
-                action.kind.as_str()
-            ),
-        )),
+        Remedy::Cordon => node::cordon(snapshot, target),
+        // Whoever is told changes nothing; the effect is what they do.
+        Remedy::Notify => Ok(Vec::new()),
+        Remedy::Custom => custom::custom(snapshot),
     };
     steps.map(Plan::new)
 }
@@ -185,6 +186,7 @@ fn setting(object: &Object, path: &Path, to: &Value) -> FieldChange {
 mod tests {
     use super::*;
     use crate::testing::{named_action, snapshot};
+    use schemas::policy::{Action, CustomAction};
 
     #[test]
     fn the_digest_is_bound_to_the_object_and_the_change_alone() {
@@ -202,9 +204,12 @@ mod tests {
     #[test]
     fn a_remedy_that_is_not_there_yet_says_so() {
         let mut snapshot = snapshot();
-        snapshot.action.spec.action = named_action("x", Remedy::Custom);
+        snapshot.action.spec.action = Action {
+            custom_action: Some(CustomAction::default()),
+            ..named_action("x", Remedy::Custom)
+        };
         let refusal = plan(&snapshot).unwrap_err();
         assert_eq!(refusal.reason, Reason::NotImplementedYet);
-        assert!(refusal.message.contains("custom"));
+        assert!(refusal.message.contains("webhook"));
     }
 }

@@ -31,9 +31,9 @@ mod conditions;
 
 pub use conditions::settle;
 
-/// How long an action may try to make its change. A disruption budget that
+/// How long an action may try to make its change, where it does not say so itself. A disruption budget that
 /// refuses for longer than this is a matter for people; the action says so.
-const EXECUTION_LIMIT: SignedDuration = SignedDuration::from_mins(15);
+pub(crate) const EXECUTION_LIMIT: SignedDuration = SignedDuration::from_mins(15);
 
 /// What a pass of the reconciler saw.
 #[derive(Debug)]
@@ -249,8 +249,13 @@ fn held(
     now: Timestamp,
 ) -> Transition {
     let undo = status.undo.first().and_then(|step| step.began_at);
-    let started = undo.or(status.started_at).unwrap_or(now);
-    if now.duration_since(started) < EXECUTION_LIMIT {
+    let since = |began: Timestamp| began.saturating_add(EXECUTION_LIMIT);
+    let limit = match (undo, status.deadline) {
+        (Some(began), _) => since(began).ok(),
+        (None, Some(deadline)) => Some(deadline),
+        (None, None) => since(status.started_at.unwrap_or(now)).ok(),
+    };
+    if limit.is_none_or(|limit| now < limit) {
         return Transition::new(Phase::InProgress, reason, why).until(until);
     }
     let (reason, what) = if undo.is_some() {

@@ -121,6 +121,10 @@ reasons! {
     FieldNotAllowed,
     /// CPU and memory cannot be changed in that way while the pod runs.
     SizeNotAllowed,
+    /// The policy's Job asks for more than a policy may give it.
+    JobNotAllowed,
+    /// Too many nodes would be out of use at once.
+    NodesAway,
     /// Trouble did not begin with a rollout.
     NotARollout,
     /// There is no earlier revision to go back to.

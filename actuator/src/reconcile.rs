@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use crate::{
     config::PASS_LIMIT,
     execute::{self, execute},
-    gather::{self, Gatherer, past},
+    gather::{self, Gatherer, changes, past},
     judge::Permit,
     life::{Next, Outcome, answered, next},
     progress::Seen,
@@ -211,7 +211,9 @@ impl Driver {
     /// The history as last seen: a first and cheap look.
     fn seen_history(&self, own: &str) -> Vec<Past> {
         let seen = self.actions.state();
-        let others = seen.iter().filter(|a| a.uid().as_deref() != Some(own));
+        let others = seen
+            .iter()
+            .filter(|a| a.uid().as_deref() != Some(own) && changes(a));
         others.map(|other| past(other)).collect()
     }
 

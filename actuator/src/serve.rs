@@ -34,6 +34,7 @@ use crate::{
     snapshot::Limits,
     telemetry::Telemetry,
     tenure::Tenure,
+    upkeep::{self, Upkeep},
 };
 
 /// What the actuator needs from the process it runs in.
@@ -94,6 +95,16 @@ pub async fn serve(
         actions: actions.clone(),
         reserving: Mutex::new(()),
     });
+    let upkeep = Upkeep {
+        client: driver.client.clone(),
+        bus: bus.clone(),
+        lease: lease.clone(),
+        common: driver.common.clone(),
+        actions: actions.clone(),
+        keep: upkeep::keep(&options),
+        every: Duration::from_secs(u64::from(options.upkeep_seconds)),
+    };
+    let upkeep = upkeep.run(shutdown.clone());
     let (ending, gates_ending) = (shutdown.clone(), shutdown.clone());
     let work = Controller::for_stream(stream, actions.clone())
         .with_config(ControllerConfig::default().concurrency(reconciles))
@@ -114,7 +125,7 @@ pub async fn serve(
     };
     let gates = keep_gates(&lease, &bus, gates, &gates_ending);
     let work = Box::pin(until_told(work, delivery));
-    tokio::join!(work, synced, gates);
+    tokio::join!(work, synced, gates, upkeep);
     Ok(())
 }
 
@@ -141,9 +152,14 @@ fn limits(common: &CommonArgs, options: &Options) -> Limits {
         cluster_per_hour,
         namespace_per_hour,
         storm_percent,
+        node_percent,
         storm_pods,
         warmup_seconds,
         reconciles: _,
+        keep_actions: _,
+        keep_actions_in_cluster: _,
+        keep_actions_hours: _,
+        upkeep_seconds: _,
     } = options;
     let warmup = warmup_seconds.unwrap_or(common.lease.lease_seconds);
     Limits {
@@ -151,6 +167,7 @@ fn limits(common: &CommonArgs, options: &Options) -> Limits {
         cluster_per_hour: *cluster_per_hour,
         namespace_per_hour: *namespace_per_hour,
         storm_percent: *storm_percent,
+        node_percent: *node_percent,
         storm_pods: *storm_pods,
         warmup: SignedDuration::from_secs(i64::from(warmup)),
     }

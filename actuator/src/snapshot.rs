@@ -43,6 +43,10 @@ pub struct Snapshot {
     pub namespace_marks: BTreeMap<String, String>,
     /// The autoscaler that sets the replicas of the target.
     pub autoscaler: Option<Object>,
+    /// The pods on the target, when that is a node.
+    pub node_pods: Vec<Object>,
+    /// How many nodes there are, when the target is one.
+    pub fleet: Fleet,
     /// The revisions of the target, when one is to be gone back to.
     pub revisions: Vec<Revision>,
     /// The objects of the recorded calls that are still to be made, awaited or taken back, as far as they exist.
@@ -59,6 +63,15 @@ pub struct Snapshot {
     pub paused: Option<String>,
     /// Limits from the configuration.
     pub limits: Limits,
+}
+
+/// How many nodes there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fleet {
+    /// All of them.
+    pub nodes: i32,
+    /// Those, other than the target, that take no pods: unschedulable, or not ready.
+    pub away: i32,
 }
 
 /// One revision of a workload.
@@ -144,6 +157,8 @@ pub struct Limits {
     pub namespace_per_hour: u32,
     /// Percent of the pods of a namespace, or of the cluster, that are a storm when sick at once.
     pub storm_percent: u32,
+    /// Percent of the nodes that may be out of use at once; one always may.
+    pub node_percent: u32,
     /// Fewer sick pods than this are no storm.
     pub storm_pods: u32,
     /// How long an actuator looks on before it acts.

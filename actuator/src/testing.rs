@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::{
     object::{Object, Workload},
     plan::plan,
-    snapshot::{Limits, Past, Policy, Population, Snapshot, Subject},
+    snapshot::{Fleet, Limits, Past, Policy, Population, Snapshot, Subject},
 };
 
 /// 2030-01-01T12:00:00Z.
@@ -222,6 +222,8 @@ pub(crate) fn snapshot() -> Snapshot {
         autoscaler: None,
         touched: Vec::new(),
         revisions: Vec::new(),
+        node_pods: Vec::new(),
+        fleet: Fleet::default(),
         history: Vec::new(),
         population: Population {
             namespace: 100,
@@ -235,6 +237,7 @@ pub(crate) fn snapshot() -> Snapshot {
             namespace_per_hour: 30,
             storm_percent: 30,
             storm_pods: 10,
+            node_percent: 10,
             warmup: SignedDuration::from_secs(15),
         },
     }

@@ -10,12 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 use schemas::{
     action::{Baseline, Effect, Verification},
     observation::{Observation, Reading},
+    policy::{CordonOperation, Remedy},
     step::Verb,
 };
 
 use crate::{
     judge::matching,
     object::Object,
+    plan::{evictable, operation},
     reason::Reason,
     snapshot::Snapshot,
     undo::{changed_since, is_reversible, restores},
@@ -342,6 +344,14 @@ fn treated(snapshot: &Snapshot) -> Vec<&Object> {
 
 /// Why the treated objects are not ready, if they are not.
 fn unready(snapshot: &Snapshot, treated: &[&Object]) -> Option<String> {
+    if snapshot.action.spec.target_resource.kind == "Node" {
+        return undrained(snapshot);
+    }
+    if is_removed(snapshot) {
+        let left = snapshot.target.as_ref();
+        let left = left.filter(|left| snapshot.pinned_uid() == Some(left.target.uid.as_str()));
+        return left.map(|left| format!("{} is still there", left.title()));
+    }
     if treated.is_empty() && snapshot.action.spec.target_resource.kind == "Pod" {
         return Some("the replacement is not there yet".to_owned());
     }
@@ -359,6 +369,19 @@ fn unready(snapshot: &Snapshot, treated: &[&Object]) -> Option<String> {
         let (ready, desired) = (workload.ready, workload.desired);
         format!("{} has {ready} of {desired} replicas ready", owner.title())
     })
+}
+
+/// Whether the change takes away an object that nothing has to replace.
+fn is_removed(snapshot: &Snapshot) -> bool {
+    let spec = &snapshot.action.spec;
+    spec.action.kind == Remedy::Delete && spec.target_resource.kind != "Pod"
+}
+
+/// Why a drained node is not empty yet, if it is not.
+fn undrained(snapshot: &Snapshot) -> Option<String> {
+    let drains = operation(snapshot) == CordonOperation::Drain;
+    let left = evictable(snapshot).filter(|_| drains).count();
+    (left > 0).then(|| format!("{left} pods are left on the node"))
 }
 
 /// The trigger's value on the treated objects, or on the workload when the trigger is about that.

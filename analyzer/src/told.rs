@@ -90,7 +90,9 @@ impl Told {
             | AlertKind::ActionSucceeded
             | AlertKind::ActionFailed
             | AlertKind::ActionRolledBack
-            | AlertKind::ActionCancelled => {}
+            | AlertKind::ActionCancelled
+            | AlertKind::PolicyNeedsHuman
+            | AlertKind::PolicyHealingDebt => {}
         }
     }
 

@@ -337,6 +337,10 @@ pub struct HealingActionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
 
+    /// Until when every call must have been made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+
     /// When the API server had accepted every call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executed_at: Option<Timestamp>,

@@ -41,6 +41,10 @@ pub enum AlertKind {
     ActionRolledBack,
     /// The action was not needed any more.
     ActionCancelled,
+    /// The last actions on an owner did not help: a person should look at it.
+    PolicyNeedsHuman,
+    /// An owner is healed again and again: the fault itself is still there.
+    PolicyHealingDebt,
 }
 
 impl AlertKind {
@@ -60,6 +64,8 @@ impl AlertKind {
             Self::ActionFailed => "io.kubeskippy.action.failed.v1",
             Self::ActionRolledBack => "io.kubeskippy.action.rolledback.v1",
             Self::ActionCancelled => "io.kubeskippy.action.cancelled.v1",
+            Self::PolicyNeedsHuman => "io.kubeskippy.policy.needshuman.v1",
+            Self::PolicyHealingDebt => "io.kubeskippy.policy.healingdebt.v1",
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod policy {
     pub const ACCEPTED: &str = "Accepted";
     /// The policy is being evaluated over fresh data.
     pub const READY: &str = "Ready";
+    /// The last actions on an owner did not help, and nothing more is tried.
+    pub const NEEDS_HUMAN: &str = "NeedsHuman";
 }
 
 /// Condition types of a `HealingAction`.

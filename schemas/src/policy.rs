@@ -288,6 +288,14 @@ pub struct HealingPolicyStatus {
     #[serde(default)]
     pub no_data: Vec<NoData>,
 
+    /// Owners on which the last actions did not help, so that nothing more is tried, as `Kind/name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs_human: Vec<String>,
+
+    /// Owners that are healed again and again, the worst first: the fault itself is still there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub healing_debt: Vec<HealingDebt>,
+
     /// Actions proposed under this policy so far, as counted on the bus and from existing objects.
     #[serde(default)]
     pub actions_proposed: u64,
@@ -328,6 +336,22 @@ pub struct ActiveTrigger {
     /// Why no action follows, when none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+}
+
+/// An owner that was healed several times within a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HealingDebt {
+    /// The owner as `Kind/name`.
+    pub owner: String,
+    /// How often it was healed within the last day.
+    pub heals: u32,
+    /// When first within that day.
+    pub first_healed: Timestamp,
+    /// When last.
+    pub last_healed: Timestamp,
+    /// Seconds from trouble to verified recovery, all together.
+    pub unhealthy_seconds: u64,
 }
 
 /// A trigger that has no data for some targets.

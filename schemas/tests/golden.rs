@@ -273,6 +273,8 @@ fn every_type_of_alert() {
         AlertKind::ActionFailed,
         AlertKind::ActionRolledBack,
         AlertKind::ActionCancelled,
+        AlertKind::PolicyNeedsHuman,
+        AlertKind::PolicyHealingDebt,
     ];
     let lines = kinds.map(|kind| {
         let data = serde_json::to_string(&kind).expect("a word");

@@ -283,7 +283,9 @@ impl Scene {
             | AlertKind::ActionSucceeded
             | AlertKind::ActionFailed
             | AlertKind::ActionRolledBack
-            | AlertKind::ActionCancelled => {}
+            | AlertKind::ActionCancelled
+            | AlertKind::PolicyNeedsHuman
+            | AlertKind::PolicyHealingDebt => {}
         }
         let text = format!("{} {}: {message}", event.kind, target.name);
         vec![line(About::Alert, text)]

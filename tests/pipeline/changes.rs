@@ -143,6 +143,8 @@ async fn a_pod_grows_in_place_and_its_workload_where_that_is_allowed(shared: &Sh
     let stack = acting_by_hand(shared, "resize", &[GROW, ROLL], "").await;
     let web = Workload::deployment("web").memory_limit("256Mi");
     stack.namespace.create_workload(&web);
+    let whole = Workload::deployment("whole").memory_limit("256Mi");
+    stack.namespace.create_workload(&whole);
     let before = stack.ready_pods("app=web", 1).await;
     let pod = before.keys().next().expect("one pod").clone();
     ask(&stack, "early", GROW, ("Pod", &pod));
@@ -178,11 +180,11 @@ async fn a_pod_grows_in_place_and_its_workload_where_that_is_allowed(shared: &Sh
     let resizes = writes(shared, &stack).keep(|entry| entry.subresource == "resize");
     assert_eq!(resizes.entries().len(), 1, "{resizes:?}");
 
-    ask(&stack, "roll", ROLL, ("Deployment", "web"));
+    ask(&stack, "roll", ROLL, ("Deployment", "whole"));
     ended_in(&stack, "roll", Phase::Succeeded).await;
     let template = "jsonpath={.spec.template.spec.containers[0].resources.limits.memory}";
     assert_eq!(
-        kubectl.ok(&["get", "deployment", "web", "-o", template]),
+        kubectl.ok(&["get", "deployment", "whole", "-o", template]),
         "768Mi"
     );
 }

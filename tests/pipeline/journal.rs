@@ -49,14 +49,14 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
 type Line = (String, Vec<u8>);
 
 /// The journal of a stack, as somebody with every right on NATS sees it.
-struct Journal {
+pub(crate) struct Journal {
     url: String,
     js: jetstream::Context,
     name: String,
 }
 
 impl Journal {
-    async fn of(stack: &Stack<'_>, url: String) -> Self {
+    pub(crate) async fn of(stack: &Stack<'_>, url: String) -> Self {
         let client = async_nats::connect(&url).await.expect("NATS answers");
         Self {
             url,
@@ -70,7 +70,7 @@ impl Journal {
         stream.expect("the journal is there")
     }
 
-    async fn lines(&self) -> Vec<Line> {
+    pub(crate) async fn lines(&self) -> Vec<Line> {
         let stream = self.stream().await;
         let count = stream.cached_info().state.messages;
         let config = OrderedConfig {

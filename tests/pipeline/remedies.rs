@@ -320,8 +320,24 @@ async fn a_pod_is_deleted_only_where_the_right_was_given(shared: &Shared) {
     ended_in(&stack, "allowed", Phase::Succeeded).await;
     let after = stack.ready_pods("app=web", 2).await;
     assert!(after.contains_key(first) && !after.contains_key(second));
+    let other = Workload::deployment("other").replicas(1);
+    stack.namespace.create_workload(&other);
+    stack.ready_pods("app=other", 1).await;
+    ask(&stack, "whole", REMOVE, ("Deployment", "other"));
+    ended_in(&stack, "whole", Phase::Succeeded).await;
+    let left = [
+        "get",
+        "deployments",
+        "-o",
+        "jsonpath={.items[*].metadata.name}",
+    ];
+    assert_eq!(stack.namespace.kubectl().ok(&left), "web");
     let deletes = writes(shared, &stack).with_verb("delete");
-    assert_eq!(deletes.entries().len(), 1, "{deletes:?}");
+    assert_eq!(
+        deletes.entries().len(),
+        2,
+        "one pod, one Deployment: {deletes:?}"
+    );
 }
 
 async fn a_storm_of_sick_pods_stops_healing(shared: &Shared) {

@@ -278,6 +278,11 @@ impl<'a> Stack<'a> {
         self.parts.insert(part, running);
     }
 
+    /// Makes a program that was started by itself one of this stack's.
+    pub(crate) fn keep(&mut self, part: Part, running: Running) {
+        self.parts.insert(part, running);
+    }
+
     /// A program that this stack does not keep: a second replica.
     pub(crate) async fn spawn(&self, part: Part, more: &[&str]) -> Running {
         let config = self
@@ -376,9 +381,14 @@ impl<'a> Stack<'a> {
         .await
     }
 
+    /// The API of the namespace's HealingActions, as the administrator.
+    pub(crate) fn actions_api(&self) -> Api<HealingAction> {
+        Api::namespaced(self.client.clone(), self.namespace.name())
+    }
+
     /// The HealingActions of the namespace.
     pub(crate) async fn actions(&self) -> Vec<HealingAction> {
-        let api: Api<HealingAction> = Api::namespaced(self.client.clone(), self.namespace.name());
+        let api = self.actions_api();
         api.list(&ListParams::default())
             .await
             .expect("actions are listed")

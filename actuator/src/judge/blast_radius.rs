@@ -7,14 +7,17 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use schemas::step::{Step, Verb};
+use schemas::{
+    policy::CordonOperation,
+    step::{Step, Verb},
+};
 
 use super::Verdict;
 use crate::{
     object::{Object, Workload, percent_of},
-    plan::{Plan, replicas},
+    plan::{Plan, operation, replicas},
     reason::Reason,
-    snapshot::{RECHECK, Snapshot},
+    snapshot::{Fleet, RECHECK, Snapshot},
 };
 
 /// Holds an action back while it would take more of the owner's replicas than
@@ -25,6 +28,9 @@ pub(super) fn blast_radius(snapshot: &Snapshot, plan: Option<&Plan>, now: Timest
     let (Some(plan), Some(owner)) = (plan, snapshot.top_owner()) else {
         return Verdict::Allow;
     };
+    if owner.target.kind == "Node" {
+        return nodes(snapshot, plan, now);
+    }
     let Some(workload) = &owner.workload else {
         return Verdict::Allow;
     };
@@ -68,6 +74,24 @@ pub(super) fn blast_radius(snapshot: &Snapshot, plan: Option<&Plan>, now: Timest
         return Verdict::defer(Reason::BlastRadius, until, message);
     }
     Verdict::Allow
+}
+
+/// Holds a node back while too many are out of use: the limit is a share of them, and one always may be.
+fn nodes(snapshot: &Snapshot, plan: &Plan, now: Timestamp) -> Verdict {
+    let opens = operation(snapshot) == CordonOperation::Uncordon;
+    if opens || snapshot.has_begun() || plan.steps.is_empty() {
+        return Verdict::Allow;
+    }
+    let Fleet { nodes, away } = snapshot.fleet;
+    let share = i64::from(snapshot.limits.node_percent);
+    let most = percent_of(share, nodes, false).unwrap_or(0).max(1);
+    if nodes > 1 && away < most {
+        return Verdict::Allow;
+    }
+    let message =
+        format!("{away} of {nodes} nodes are out of use besides this one, and {most} may be");
+    let until = now.saturating_add(RECHECK).unwrap_or(Timestamp::MAX);
+    Verdict::defer(Reason::NodesAway, until, message)
 }
 
 /// How many replicas calls take away that are made one right after the other.

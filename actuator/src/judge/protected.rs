@@ -4,10 +4,21 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{PROTECTED, policy::ProtectedResource};
+use schemas::{
+    PROTECTED,
+    policy::{CordonOperation, ProtectedResource},
+};
 
 use super::{Verdict, scope::matches};
-use crate::{object::Object, reason::Reason, snapshot::Snapshot};
+use crate::{
+    object::Object,
+    plan::{evictable, operation},
+    reason::Reason,
+    snapshot::Snapshot,
+};
+
+/// The label of the control plane's nodes.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
 /// Namespaces that hold the cluster itself. No configuration opens them; nor
 /// the system namespace, where KubeSkippy and its bus live.
@@ -17,10 +28,27 @@ const NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 /// of its owners, on the offender or on the namespace protects alike.
 pub(super) fn protected(snapshot: &Snapshot) -> Verdict {
     let spec = &snapshot.action.spec.target_resource;
-    let namespace = spec.namespace.as_ref();
+    if spec.kind == "Node"
+        && let Some(verdict) = node(snapshot)
+    {
+        return verdict;
+    }
+    let namespace = match spec.kind.as_str() {
+        // A node lives in no namespace, and its policy in our own.
+        "Node" => "",
+        _ => spec
+            .namespace
+            .as_ref()
+            .unwrap_or(&snapshot.action.namespace),
+    };
+    let nowhere = BTreeMap::new();
     let place = Place {
-        namespace: namespace.unwrap_or(&snapshot.action.namespace),
-        marks: &snapshot.namespace_marks,
+        namespace,
+        marks: if namespace.is_empty() {
+            &nowhere
+        } else {
+            &snapshot.namespace_marks
+        },
         system: &snapshot.limits.system_namespace,
     };
     let objects = [&snapshot.target, &snapshot.offender];
@@ -31,6 +59,36 @@ pub(super) fn protected(snapshot: &Snapshot) -> Verdict {
         .map_or(Verdict::Allow, |(reason, message)| {
             Verdict::deny(reason, message)
         })
+}
+
+/// Turns down nodes of the control plane, and the drain of one that KubeSkippy or its bus runs on.
+fn node(snapshot: &Snapshot) -> Option<Verdict> {
+    let node = snapshot.target.as_ref()?;
+    let title = node.title();
+    if node.labels.contains_key(CONTROL_PLANE) {
+        let message = format!("{title} runs the control plane");
+        return Some(Verdict::deny(Reason::Protected, message));
+    }
+    let is_ours = |pod: &Object| pod.target.namespace == snapshot.limits.system_namespace;
+    let drains = operation(snapshot) == CordonOperation::Drain;
+    let ours = evictable(snapshot).find(|pod| drains && is_ours(pod))?;
+    let message = format!("{title} runs {}, which is KubeSkippy's own", ours.title());
+    Some(Verdict::deny(Reason::Protected, message))
+}
+
+/// Labels and annotations of a namespace as one. Of two answers to the same question, the one that protects counts.
+pub fn marks(
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut marks = labels;
+    for (key, value) in annotations {
+        let slot = marks.entry(key).or_insert_with(|| value.clone());
+        if slot == "false" {
+            *slot = value;
+        }
+    }
+    marks
 }
 
 /// Where objects live.
@@ -137,6 +195,14 @@ mod tests {
         for snapshot in [on_namespace, on_label, on_annotation, on_owner] {
             assert!(is_denied(&snapshot));
         }
+    }
+
+    #[test]
+    fn a_namespace_that_is_marked_both_ways_is_protected() {
+        let mark = |value: &str| BTreeMap::from([(PROTECTED.to_owned(), value.to_owned())]);
+        assert!(is_marked(&marks(mark("false"), mark("true"))));
+        assert!(is_marked(&marks(mark("true"), mark("false"))));
+        assert!(!is_marked(&marks(mark("false"), BTreeMap::new())));
     }
 
     #[test]

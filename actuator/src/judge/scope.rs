@@ -58,6 +58,9 @@ fn foreign_trigger(snapshot: &Snapshot, policy: &Policy, rule: &policy::Action) 
 
 /// Allows a target that the selector selects, or through which a selected pod is healed.
 fn selected(snapshot: &Snapshot, policy: &Policy, target: &Object) -> Verdict {
+    if target.target.kind == "Node" {
+        return selected_node(snapshot, policy, target);
+    }
     if !is_namespace_selected(snapshot, policy, &target.target.namespace) {
         let message = format!(
             "the policy does not cover the namespace {}",
@@ -79,6 +82,19 @@ fn selected(snapshot: &Snapshot, policy: &Policy, target: &Object) -> Verdict {
         return Verdict::Allow;
     }
     let message = format!("the policy's selector does not select {}", target.title());
+    Verdict::deny(Reason::NotSelected, message)
+}
+
+/// A node belongs to no namespace: only a policy of the system namespace that names the kind may act on one.
+fn selected_node(snapshot: &Snapshot, policy: &Policy, node: &Object) -> Verdict {
+    let system = &snapshot.limits.system_namespace;
+    if policy.namespace == *system && selects(policy, node) {
+        return Verdict::Allow;
+    }
+    let message = format!(
+        "{} is acted on only by a policy in the namespace {system} whose selector names resources: [{{kind: Node}}]",
+        node.title()
+    );
     Verdict::deny(Reason::NotSelected, message)
 }
 

@@ -13,7 +13,7 @@ use crate::snapshot::Past;
 
 /// The failures since the last success.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Streak {
+pub(crate) struct Streak {
     /// How many.
     pub failures: u32,
     /// When the last of them ended.
@@ -21,7 +21,7 @@ pub(super) struct Streak {
 }
 
 /// The failures at the end of `history`, whatever its order.
-pub(super) fn streak<'a>(history: impl Iterator<Item = &'a Past>) -> Streak {
+pub(crate) fn streak<'a>(history: impl Iterator<Item = &'a Past>) -> Streak {
     let mut ended: Vec<_> = history
         .filter_map(|past| Some((past.finished_at?, failed(past)?)))
         .collect();

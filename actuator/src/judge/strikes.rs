@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// Failures in a row after which nothing more is tried without a person.
-const STRIKES: u32 = 3;
+pub(crate) const STRIKES: u32 = 3;
 
 /// How long the failures are remembered: as long as the longest cooldown.
-const MEMORY: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const MEMORY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Turns down a further action on an owner on which the last three failed, by
 /// whatever policy. Where a person decides anyway, that person may try: an action that

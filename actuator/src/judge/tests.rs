@@ -48,6 +48,21 @@ fn a_person_is_asked_while_the_target_rests() {
     assert!(matches!(judgement.verdict, Verdict::Await { .. }));
 }
 
+#[test]
+fn who_is_merely_told_is_not_limited() {
+    use schemas::policy::Remedy;
+    let mut snapshot = snapshot();
+    snapshot.history = vec![past("other", NOW)];
+    assert!(!judge(&snapshot, NOW).is_allowed());
+    let notify = crate::testing::named_action("tell", Remedy::Notify);
+    let policy = snapshot.policy.as_mut().unwrap();
+    policy.spec.actions = vec![notify.clone()];
+    snapshot.action.spec.action = notify;
+    assert!(judge(&snapshot, NOW).is_allowed());
+    snapshot.paused = Some("quiet".to_owned());
+    assert!(!judge(&snapshot, NOW).is_allowed());
+}
+
 /// The guards that do not allow the action of `snapshot`.
 fn objectors(snapshot: &Snapshot) -> Vec<String> {
     let judgement = judge(snapshot, NOW);

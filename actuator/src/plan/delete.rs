@@ -1,4 +1,4 @@
-//! Deleting a pod outright, past its disruption budgets.
+//! Deleting an object: a pod past its disruption budgets, or what holds pods.
 //!
 //! Pure: no IO, no clock.
 
@@ -7,21 +7,32 @@ use schemas::step::{Step, Verb};
 use super::{Refusal, step};
 use crate::{object::Object, reason::Reason, snapshot::Snapshot};
 
-/// Deletes a pod that its controller replaces. It cannot be undone, which is why
-/// a person is asked unless the policy's action says otherwise; with `force` always.
+/// Kinds that may be deleted.
+const KINDS: [&str; 6] = [
+    "Pod",
+    "ReplicaSet",
+    "Job",
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+];
+
+/// Deletes a pod that its controller replaces, or an object that owns pods. It
+/// cannot be undone, which is why a person is asked unless the policy's action
+/// says otherwise; with `force` always.
 pub(super) fn delete(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>, Refusal> {
     let settings = snapshot.action.spec.action.delete_action.clone();
     let settings = settings.unwrap_or_default();
     let kind = target.target.kind.as_str();
-    if kind != "Pod" {
-        let message = format!("this version of the actuator deletes pods only, not a {kind}");
+    if !KINDS.contains(&kind) {
+        let message = format!("a {kind} is not deleted; one of {} is", KINDS.join(", "));
         return Err(Refusal::new(Reason::UnsupportedTarget, message));
     }
     if settings.strip_finalizers {
         let message = "this version of the actuator never removes finalizers";
         return Err(Refusal::new(Reason::NotImplementedYet, message));
     }
-    if target.controller.is_none() {
+    if kind == "Pod" && target.controller.is_none() {
         let name = &target.target.name;
         let message = format!("nothing would replace the pod {name}: it has no controller");
         return Err(Refusal::new(Reason::BarePod, message));
@@ -71,11 +82,13 @@ mod tests {
     }
 
     #[test]
-    fn only_pods_that_are_replaced_and_never_finalizers() {
+    fn no_node_no_pod_that_nothing_replaces_and_never_finalizers() {
         let refused = |settings, object: &Object| plan(settings, object).unwrap_err();
-        let web = workload("Deployment", "web", "d");
         let plain = DeleteAction::default();
-        let refusal = refused(plain.clone(), &web);
+        let web = workload("Deployment", "web", "d");
+        let steps = plan(plain.clone(), &web).unwrap();
+        assert_eq!(steps[0].call, "delete Deployment shop/web (Background)");
+        let refusal = refused(plain.clone(), &workload("Node", "n1", "n"));
         assert_eq!(refusal.reason, Reason::UnsupportedTarget);
         let mut bare = pod("web-1", "u");
         bare.controller = None;

@@ -47,9 +47,7 @@ pub(super) fn resize(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>, 
     };
     let mut steps = Vec::new();
     if let Some(pod) = pods.iter().find(|pod| !is_resizable_in_place(pod)) {
-        let follows = settings
-            .allow_rollout
-            .then(|| template(snapshot, settings));
+        let follows = settings.allow_rollout.then(|| template(snapshot, settings));
         if let Some(template) = follows.transpose()?.flatten() {
             return Ok(vec![template]);
         }

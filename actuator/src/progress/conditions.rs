@@ -2,14 +2,14 @@
 //!
 //! Pure: no IO, no clock.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemas::{
     action::{Decision, HealingActionStatus, Phase},
     condition::{self, Setting, action},
     step::Step,
 };
 
-use super::{Seen, Transition};
+use super::{EXECUTION_LIMIT, Seen, Transition};
 use crate::{
     judge::{Judgement, Verdict},
     reason::Reason,
@@ -24,7 +24,6 @@ pub fn settle(
     transition: &Transition,
     now: Timestamp,
 ) -> HealingActionStatus {
-    let before = snapshot.action.status.phase;
     let generation = snapshot.action.generation;
     let mut status = identified(snapshot);
     status.judged_at.get_or_insert(now);
@@ -52,8 +51,9 @@ pub fn settle(
         Seen::Arrived => arrived(&mut status, now),
         Seen::Tried | Seen::Waits(_) | Seen::Overtaken(_) | Seen::Refused(..) => {}
     }
-    if before != Phase::InProgress && transition.to == Phase::InProgress {
+    if status.started_at.is_none() && transition.to == Phase::InProgress {
         status.started_at.get_or_insert(now);
+        status.deadline = now.saturating_add(limit(snapshot)).ok();
         status.baseline.get_or_insert_with(|| baseline(snapshot));
     }
     if transition.to == Phase::Verifying {
@@ -71,6 +71,15 @@ pub fn settle(
         condition::set(&mut status.conditions, setting, generation, now);
     }
     status
+}
+
+/// How long the calls of an action may take.
+fn limit(snapshot: &Snapshot) -> SignedDuration {
+    let action = &snapshot.action.spec.action;
+    let node = action.cordon_action.as_ref().map(|node| node.timeout);
+    let custom = action.custom_action.as_ref().map(|custom| custom.timeout);
+    node.or(custom)
+        .map_or(EXECUTION_LIMIT, |timeout| timeout.get())
 }
 
 /// Notes that the current call was made; without a wait it is done with that.
