@@ -186,9 +186,6 @@ pub fn accept(policy: &HealingPolicy, bounds: &Bounds) -> Result<Accepted, Error
         .iter()
         .map(|trigger| watch(trigger, bounds))
         .collect::<Result<_, _>>()?;
-    let mut ladder = spec.actions.clone();
-    // Stable: of two actions with the same priority, the one written first is tried first.
-    ladder.sort_by_key(|action| std::cmp::Reverse(action.priority));
     Ok(Accepted {
         uid: uid.clone(),
         namespace: namespace.clone(),
@@ -198,8 +195,20 @@ pub fn accept(policy: &HealingPolicy, bounds: &Bounds) -> Result<Accepted, Error
         mode: spec.mode,
         scope,
         triggers,
-        ladder,
+        ladder: ladder(&spec.actions),
     })
+}
+
+/// The actions of a policy, what is tried first standing first. Of two with the same priority, that is the one written first.
+pub fn ladder(actions: &[Action]) -> Vec<Action> {
+    let mut ladder = actions.to_vec();
+    ladder.sort_by_key(|action| std::cmp::Reverse(action.priority));
+    ladder
+}
+
+/// Whether an action of a policy is for a trigger.
+pub fn answers(action: &Action, trigger: &str) -> bool {
+    action.triggers.is_empty() || action.triggers.iter().any(|name| name == trigger)
 }
 
 fn watch(trigger: &Trigger, bounds: &Bounds) -> Result<Watched, Error> {
@@ -336,9 +345,8 @@ impl Accepted {
 
     /// The actions that answer a trigger, what is tried first standing first.
     pub fn rungs<'a>(&'a self, trigger: &'a str) -> impl Iterator<Item = &'a Action> {
-        self.ladder.iter().filter(move |action| {
-            action.triggers.is_empty() || action.triggers.iter().any(|name| name == trigger)
-        })
+        let ladder = self.ladder.iter();
+        ladder.filter(move |action| answers(action, trigger))
     }
 
     /// How far back the policy's triggers look, and how long they hold, at most.

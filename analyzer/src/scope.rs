@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use schemas::{object::ObjectState, policy::Selector};
+use schemas::{object::ObjectState, policy::Selector, target::Target};
 
 /// Objects of some kinds, in some namespaces, with some labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +143,41 @@ impl Scope {
         });
         in_namespace && of_kind && self.labels.iter().all(|one| one.holds(&state.labels))
     }
+
+    /// What keeps the scope from selecting the object, in words; nothing when it is selected.
+    pub fn misses(&self, state: &ObjectState) -> Vec<String> {
+        let Target {
+            api_version,
+            kind,
+            namespace,
+            name,
+            uid: _,
+        } = &state.target;
+        let mut misses = Vec::new();
+        if !namespace.is_empty() && !self.namespaces.contains(namespace) {
+            let known = list(self.namespaces.iter());
+            misses.push(format!("it watches the namespace {known}, not {namespace}"));
+        }
+        let of_kind: Vec<_> = self.kinds.iter().filter(|one| one.name == *kind).collect();
+        let of_version = of_kind.iter().filter(|one| {
+            let version = one.api_version.as_ref();
+            version.is_none_or(|version| version == api_version)
+        });
+        let of_version: Vec<_> = of_version.collect();
+        if of_kind.is_empty() {
+            let known = list(self.kinds());
+            misses.push(format!("it watches the kind {known}, not {kind}"));
+        } else if of_version.is_empty() {
+            misses.push(format!(
+                "it watches another version than {api_version} of {kind}"
+            ));
+        } else if of_version.iter().all(|one| one.exclude.contains(name)) {
+            misses.push(format!("excludeNames leaves {name} out"));
+        }
+        let labels = self.labels.iter().filter(|one| !one.holds(&state.labels));
+        misses.extend(labels.map(|one| one.asked_of(&state.labels)));
+        misses
+    }
 }
 
 impl Requirement {
@@ -154,6 +189,29 @@ impl Requirement {
             Self::Exists(key) => labels.contains_key(key),
             Self::DoesNotExist(key) => !labels.contains_key(key),
         }
+    }
+
+    /// What it asks of labels that do not meet it.
+    fn asked_of(&self, labels: &BTreeMap<String, String>) -> String {
+        let (key, asked) = match self {
+            Self::In(key, values) => (key, format!("must be {}", list(values.iter()))),
+            Self::NotIn(key, values) => (key, format!("must not be {}", list(values.iter()))),
+            Self::Exists(key) => (key, "must be there".to_owned()),
+            Self::DoesNotExist(key) => (key, "must not be there".to_owned()),
+        };
+        let found = labels.get(key);
+        let is = found.map_or_else(|| "is missing".to_owned(), |value| format!("is {value:?}"));
+        format!("the label {key} {asked}, and {is}")
+    }
+}
+
+/// Some words in a row: `a, b or c`.
+fn list<S: AsRef<str>>(words: impl Iterator<Item = S>) -> String {
+    let words: Vec<_> = words.map(|word| word.as_ref().to_owned()).collect();
+    match words.split_last() {
+        None => "nothing".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} or {last}", before.join(", ")),
     }
 }
 
@@ -193,6 +251,7 @@ fn expression(requirement: &LabelSelectorRequirement) -> Result<Requirement, Err
 mod tests {
     use super::*;
     use crate::testing::pod;
+    use proptest::prelude::*;
     use schemas::policy::ResourceFilter;
 
     fn selector(expressions: &[(&str, &str, &[&str])]) -> Selector {
@@ -260,6 +319,49 @@ mod tests {
         let scope = Scope::new(&selector, "shop", "system").unwrap();
         assert!(scope.selects(&pod("web-1").state()));
         assert!(!scope.selects(&pod("web-2").state()));
+    }
+
+    #[test]
+    fn what_keeps_an_object_out_is_told() {
+        let selector = Selector {
+            resources: vec![ResourceFilter {
+                api_version: None,
+                kind: "Deployment".to_owned(),
+                exclude_names: Vec::new(),
+            }],
+            ..selector(&[("app", "In", &["db", "web"]), ("old", "DoesNotExist", &[])])
+        };
+        let scope = Scope::new(&selector, "bank", "system").unwrap();
+        let misses = scope.misses(&pod("web").labelled("old", "1").state());
+        assert_eq!(
+            misses,
+            [
+                "it watches the namespace bank, not shop",
+                "it watches the kind Deployment, not Pod",
+                "the label app must be db or web, and is missing",
+                "the label old must not be there, and is \"1\"",
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_something_in_the_way_exactly_when_an_object_is_not_selected(
+            label in proptest::option::of("[ab]"),
+            (namespace, kind) in ("shop|bank", "Pod|Deployment"),
+            version in proptest::option::of("v1|v2"),
+            exclude in proptest::collection::vec("web|db", 0..2),
+            operator in "In|NotIn|Exists|DoesNotExist",
+        ) {
+            let selector = Selector {
+                resources: vec![ResourceFilter { api_version: version, kind, exclude_names: exclude }],
+                ..selector(&[("x", &operator, &["a"])])
+            };
+            let scope = Scope::new(&selector, &namespace, "system").unwrap();
+            let mut state = pod("web").state();
+            state.labels.extend(label.map(|value| ("x".to_owned(), value)));
+            prop_assert_eq!(scope.selects(&state), scope.misses(&state).is_empty());
+        }
     }
 
     #[test]

@@ -6,7 +6,10 @@ use runtime::{config::CommonArgs, telemetry::LogArgs};
 use crate::{
     decide::{ApproveArgs, RejectArgs},
     journal::JournalCommand,
+    pause::{PauseArgs, ResumeArgs},
     waiting::WaitingArgs,
+    why::WhyArgs,
+    why_not::WhyNotArgs,
 };
 
 /// Heals Kubernetes workloads, safely and verifiably.
@@ -85,6 +88,29 @@ pub enum Command {
         command: JournalCommand,
     },
 
+    /// Explains a HealingAction: what was seen, who agreed, what the guards said, what was done, and what came of it.
+    ///
+    /// It tells what is on record and judges nothing anew, so it explains as well what ended long
+    /// ago and what was not done. What is not known, because its policy, its target or its Events
+    /// are gone or not yours to read, it says.
+    #[command(after_long_help = WHY_EXAMPLES)]
+    Why(WhyArgs),
+
+    /// Explains why an object was not healed: which policies select it, how its triggers stand, and what held actions back.
+    #[command(after_long_help = WHY_NOT_EXAMPLES)]
+    WhyNot(WhyNotArgs),
+
+    /// Stops all healing, in all namespaces, until `kubeskippy resume`.
+    ///
+    /// No new change begins from then on; what was begun is verified, and taken back where it does
+    /// not help. When healing is paused already, it says who paused it and since when, and changes
+    /// nothing. You need the Role kubeskippy-pauser in KubeSkippy's own namespace.
+    #[command(after_long_help = PAUSE_EXAMPLES)]
+    Pause(PauseArgs),
+
+    /// Lets healing go on after `kubeskippy pause`.
+    Resume(ResumeArgs),
+
     /// Prints the custom resource definitions: `kubeskippy crds | kubectl apply -f -`.
     Crds,
 }
@@ -106,6 +132,21 @@ Examples:
   kubeskippy waiting -A
   kubeskippy approve memory-0d9f3c2a1b -n shop
   kubeskippy approve memory-0d9f3c2a1b -n shop --yes --reason 'leak is known, ticket 4711'";
+
+const WHY_EXAMPLES: &str = "\
+Examples:
+  kubeskippy why memory-0d9f3c2a1b -n shop
+  kubeskippy why memory-0d9f3c2a1b -n shop -o json | jq .guards";
+
+const WHY_NOT_EXAMPLES: &str = "\
+Examples:
+  kubeskippy why-not web-7d9c5b-x2x4z -n shop
+  kubeskippy why-not Deployment/web -n shop -o json";
+
+const PAUSE_EXAMPLES: &str = "\
+Examples:
+  kubeskippy pause --reason 'incident 4711: the registry is down'
+  kubeskippy resume";
 
 const REJECT_EXAMPLES: &str = "\
 Examples:

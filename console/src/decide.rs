@@ -32,7 +32,7 @@ pub use error::Error;
 use standing::standing;
 
 /// Who wrote a field, in `metadata.managedFields`.
-const FIELD_MANAGER: &str = "kubeskippy-console";
+pub(crate) const FIELD_MANAGER: &str = "kubeskippy-console";
 
 /// How often a decision is tried while the actuator writes to the same action. It
 /// writes about once a pass, so the third time is luck enough.
@@ -143,7 +143,7 @@ async fn decide(name: &str, place: &PlaceArgs, wish: Wish) -> Result<(), Error> 
 }
 
 /// The user name that the API server knows the caller by.
-async fn who(place: &Place) -> Result<String, Error> {
+pub(crate) async fn who(place: &Place) -> Result<String, Error> {
     let api: Api<SelfSubjectReview> = Api::all(place.client.clone());
     let question = SelfSubjectReview::default();
     let answer = api.create(&PostParams::default(), &question).await;

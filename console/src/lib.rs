@@ -7,9 +7,11 @@ use kube::CustomResourceExt as _;
 use runtime::shutdown::Shutdown;
 use schemas::{action::HealingAction, policy::HealingPolicy};
 
+pub mod ask;
 pub mod cli;
 pub mod decide;
 pub mod journal;
+pub mod pause;
 mod place;
 mod print;
 mod span;
@@ -17,6 +19,8 @@ mod span;
 mod testing;
 mod together;
 pub mod waiting;
+pub mod why;
+pub mod why_not;
 
 use cli::{Cli, Command};
 
@@ -36,6 +40,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Approve(args) => Ok(Box::pin(decide::approve(args)).await?),
         Command::Reject(args) => Ok(Box::pin(decide::reject(args)).await?),
         Command::Journal { command } => Ok(Box::pin(journal::journal(command)).await?),
+        Command::Why(args) => Ok(Box::pin(why::why(args)).await?),
+        Command::WhyNot(args) => Ok(Box::pin(why_not::why_not(args)).await?),
+        Command::Pause(args) => Ok(Box::pin(pause::pause(args)).await?),
+        Command::Resume(args) => Ok(Box::pin(pause::resume(args)).await?),
         Command::Crds => print_crds(),
     }
 }

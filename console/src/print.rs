@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Result, Write as _};
 
+use comfy_table::{Table, presets};
+
 /// Prints `text` and ends the line. That the reader has seen enough, as with
 /// `| head`, is no failure.
 pub(crate) fn line(text: &str) -> Result<()> {
@@ -23,6 +25,17 @@ pub(crate) fn plain(text: &str) -> String {
         other => other,
     });
     shown.collect()
+}
+
+/// A table as lines, its cells safe to show.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| plain(cell)));
+    }
+    let lines = table.lines().map(|line| line.trim_end().to_owned());
+    lines.collect()
 }
 
 #[cfg(test)]

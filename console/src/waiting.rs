@@ -1,7 +1,6 @@
 //! `kubeskippy waiting`: what waits for a person, the most urgent first.
 
 use clap::Args;
-use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use kube::{Api, api::ListParams};
 use runtime::clock;
@@ -13,8 +12,7 @@ use schemas::{
 use crate::{
     decide::{Error, standing},
     place::{self, PlaceArgs},
-    print::{self, plain},
-    span,
+    print, span,
 };
 
 /// Where to look for what waits.
@@ -95,8 +93,7 @@ fn place_of(action: &HealingAction) -> (Option<String>, Option<String>) {
 }
 
 fn table(actions: &[HealingAction], now: Timestamp) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
+    let head = [
         "NAMESPACE",
         "NAME",
         "SEVERITY",
@@ -105,12 +102,9 @@ fn table(actions: &[HealingAction], now: Timestamp) -> String {
         "SEEN",
         "WAITS",
         "LEFT",
-    ]);
-    for action in actions {
-        table.add_row(row(action, now).map(|cell| plain(&cell)));
-    }
-    let lines = table.lines().map(|line| line.trim_end().to_owned());
-    lines.collect::<Vec<_>>().join("\n")
+    ];
+    let rows: Vec<_> = actions.iter().map(|one| row(one, now).to_vec()).collect();
+    print::table(&head, &rows).join("\n")
 }
 
 fn row(action: &HealingAction, now: Timestamp) -> [String; 8] {
