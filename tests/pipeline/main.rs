@@ -11,6 +11,8 @@
 mod api;
 mod approves;
 mod changes;
+mod explains;
+mod guards;
 mod heals;
 mod once;
 mod journal;
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
         api::trials(&shared),
         approves::trials(&shared),
         changes::trials(&shared),
+        explains::trials(&shared),
+        guards::trials(&shared),
         heals::trials(&shared),
         once::trials(&apart),
         journal::trials(&shared),

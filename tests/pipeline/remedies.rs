@@ -63,6 +63,14 @@ pub(crate) async fn acting_by_hand<'a>(
     rules: &str,
 ) -> Stack<'a> {
     let mut stack = Stack::new(shared, name).await;
+    by_hand_policy(&stack, actions, rules);
+    stack.start_part(Part::Actuator).await;
+    stack.ready(Part::Actuator);
+    stack
+}
+
+/// Applies the policy of these actions, by which nothing is done but what is asked for by hand.
+pub(crate) fn by_hand_policy(stack: &Stack<'_>, actions: &[&str], rules: &str) {
     let actions = actions.join("\n  - ");
     stack.namespace.apply(&format!(
         "
@@ -78,9 +86,6 @@ spec:
   safetyRules: {{maxActionsPerHour: 20, maxConcurrent: 5{rules}}}
 ",
     ));
-    stack.start_part(Part::Actuator).await;
-    stack.ready(Part::Actuator);
-    stack
 }
 
 /// Asks for `action` of the policy on `kind` `target`.

@@ -41,13 +41,13 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
     ]
 }
 
-const MORE: &str = "{name: more, type: scale, scaleAction: {direction: up, replicas: 1}}";
+pub(crate) const MORE: &str = "{name: more, type: scale, scaleAction: {direction: up, replicas: 1}}";
 const WAVES: &str = "{name: waves, type: restart, restartAction: {maxConcurrent: 1}}";
 const ANEW: &str =
     "{name: anew, type: restart, restartAction: {strategy: recreate}, requiresApproval: false}";
 
 /// Replicas that each want a node of their own, so that no more than there are nodes can be ready.
-fn apart(stack: &Stack<'_>, replicas: usize) {
+pub(crate) fn apart(stack: &Stack<'_>, replicas: usize) {
     stack.namespace.apply(&format!(
         "
 apiVersion: apps/v1
@@ -69,7 +69,7 @@ spec:
     ));
 }
 
-fn nodes(shared: &Shared) -> usize {
+pub(crate) fn nodes(shared: &Shared) -> usize {
     let names = shared.control_plane().kubectl().ok(&[
         "get",
         "nodes",

@@ -136,7 +136,8 @@ fn idle(
         let told = "the status lists only the worst targets, and this is none of them".to_owned();
         return ("UNKNOWN".to_owned(), told);
     }
-    if let Some(gap) = gaps.first() {
+    // A gap of one target is that of its example.
+    if let Some(gap) = gaps.iter().find(|gap| gap.targets > 1) {
         let told = format!(
             "its condition does not hold, or there is no data for it, as for {} of {} targets: {}",
             gap.targets, status.targets, gap.reason
