@@ -53,8 +53,8 @@ pub(crate) enum Command {
 
     /// From a HealingAction to its effect, and actions per second.
     ///
-    /// Pods are evicted by actions that are created by hand, first one after the
-    /// other, then all at once, with every limit lifted. Both instants are the API
+    /// Deployments are rolled by actions that are created by hand, first one after
+    /// the other, then all at once, with every limit lifted. Both instants are the API
     /// server's own, of its audit log.
     Actions(Actions),
 
@@ -75,8 +75,8 @@ pub(crate) enum Command {
 /// How many actions.
 #[derive(Clone, Debug, Group)]
 pub(crate) struct Actions {
-    /// Actions that are created at once; a quarter as many, at most 100, one by one before.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(4..=5000))]
+    /// Actions that are created at once; a tenth as many, at most 100, one by one before.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(4..=900))]
     pub(crate) count: u32,
 }
 

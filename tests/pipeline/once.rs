@@ -106,7 +106,7 @@ async fn killed_and_troubled_by_a_seed(shared: &Shared) {
     let servers = servers(shared).await;
     let runs = futures::stream::iter(0..SEEDS)
         .map(|seed| seeded(&servers, seed))
-        .buffer_unordered(10)
+        .buffer_unordered(20)
         .collect::<Vec<_>>()
         .await;
     let log = servers.control_plane().audit_entries();

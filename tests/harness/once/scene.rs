@@ -443,7 +443,7 @@ fn policy(budget: usize) -> String {
             "selector": {"resources": kinds},
             "triggers": [{"name": "never", "type": "event", "eventTrigger": {"reason": "NeverSeen", "type": "Warning"}}],
             "actions": [Remedy::Evict.action(), Remedy::Scale.action(), Remedy::Remove.action()],
-            "safetyRules": {"maxActionsPerHour": budget, "maxConcurrent": 100},
+            "safetyRules": {"maxActionsPerHour": budget, "maxConcurrent": 1000},
         },
     })
     .to_string()

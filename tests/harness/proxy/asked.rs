@@ -171,6 +171,11 @@ impl Asked {
         matches!(self.verb, "get" | "list")
     }
 
+    /// Whether it lists objects of all namespaces.
+    pub fn is_over_all(&self) -> bool {
+        self.verb == "list" && self.namespace.is_empty()
+    }
+
     /// Which write it is, if it is one that can be pointed at.
     pub fn write(&self) -> Option<Write> {
         if matches!(self.resource.as_str(), "events" | "leases") {
