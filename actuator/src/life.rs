@@ -196,3 +196,6 @@ fn outcome(snapshot: &Snapshot, seen: &Seen<'_>, now: Timestamp) -> Option<Outco
     }
     Some(Outcome { status, transition })
 }
+
+#[cfg(test)]
+mod model;
