@@ -178,10 +178,10 @@ impl Driver {
             }
             Next::Claim(outcome, permit) => {
                 let claimed = self.records.write(&action, &outcome.status).await;
-                claimed.map_err(Error::Record)?;
-                let found = api.get(&cached.name_any()).await.map_err(Error::Read)?;
+                // Not read again: a version that somebody else wrote since is not the claim's.
+                let claimed = claimed.map_err(Error::Record)?;
                 snapshot.action.status = outcome.status;
-                self.make(&found, &snapshot, &permit).await
+                self.make(&claimed, &snapshot, &permit).await
             }
             Next::Call(permit) => self.make(&action, &snapshot, &permit).await,
             Next::Nothing => Ok(Requeue::requeue(RETRY)),

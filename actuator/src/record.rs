@@ -67,7 +67,7 @@ impl Records {
     }
 
     /// Writes `status` over the one that was read with `action`, unless nothing
-    /// changed or somebody else wrote in between.
+    /// changed or somebody else wrote in between. Returns the action as it is then.
     ///
     /// # Errors
     /// When the status was not written.
@@ -75,9 +75,9 @@ impl Records {
         &self,
         action: &HealingAction,
         status: &HealingActionStatus,
-    ) -> Result<(), Error> {
+    ) -> Result<HealingAction, Error> {
         if action.status.as_ref() == Some(status) {
-            return Ok(());
+            return Ok(action.clone());
         }
         let meta = action.meta();
         let name = meta.name.clone().unwrap_or_default();
@@ -93,8 +93,7 @@ impl Records {
         written.map_err(|source| Error::Status {
             action: format!("{namespace}/{name}"),
             source,
-        })?;
-        Ok(())
+        })
     }
 
     /// Tells people and other systems that the action of `snapshot` reached `status`.
