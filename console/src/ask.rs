@@ -17,6 +17,7 @@ use kube::{
     Api, Client,
     api::{DynamicObject, ListParams},
 };
+use runtime::chain;
 use schemas::{action::HealingAction, policy::HealingPolicy};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -122,7 +123,7 @@ fn why(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
         return status.message.clone();
     }
-    runtime::chain(error).to_string()
+    chain(error)
 }
 
 fn known<T>(answer: kube::Result<Option<T>>) -> Known<T> {

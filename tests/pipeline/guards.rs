@@ -8,6 +8,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use harness::{Program, Shared, TestNamespace, Workload, trial, until};
 use jiff::{SignedDuration, Timestamp};
 use libtest_mimic::Trial;
+use runtime::clock;
 use schemas::action::{HealingActionStatus, Phase};
 use serde_json::{Value, json};
 
@@ -221,7 +222,7 @@ async fn a_pause_is_seen_at_once(shared: &Shared) {
     assert!(message.contains("incident 7 (by"), "{message}");
     assert!(writes(shared, &stack).is_empty());
 
-    let resumed = Timestamp::now();
+    let resumed = clock::now();
     let said = system.run(&["resume"]);
     assert!(
         said.contains("Healing goes on. It was paused: incident 7"),
@@ -305,7 +306,7 @@ async fn three_failures_are_a_matter_for_people(shared: &Shared) {
     let owner = kubectl.ok(&["get", "deployment", "web", "-o", "jsonpath={.metadata.uid}"]);
     for strike in ["one", "two", "three"] {
         ask(&stack, strike, RESTART, ("Pod", &pod));
-        let ended = Timestamp::now() - span(7200);
+        let ended = clock::now() - span(7200);
         let status = json!({"status": {
             "phase": "Failed", "reason": "NotRecovered", "owner": "Deployment/web", "ownerUid": owner,
             "startedAt": ended - span(60), "finishedAt": ended,
@@ -342,7 +343,7 @@ async fn an_actuator_looks_on_first(shared: &Shared) {
     by_hand_policy(&stack, &[RESTART], "");
     let pod = single(&stack, "web").await;
     ask(&stack, "early", RESTART, ("Pod", &pod));
-    let started = Timestamp::now();
+    let started = clock::now();
     let _actuator = stack
         .spawn(Part::Actuator, &["--warmup-seconds", "12"])
         .await;
@@ -384,7 +385,7 @@ async fn windows_and_freezes_hold(shared: &Shared) {
     let stack = acting_by_hand(shared, "windows", &[RESTART], "").await;
     let (one, two) = (single(&stack, "one").await, single(&stack, "two").await);
     // A day that is neither today nor tomorrow, in any zone.
-    let day = (Timestamp::now() + SignedDuration::from_hours(72))
+    let day = (clock::now() + SignedDuration::from_hours(72))
         .strftime("%a")
         .to_string();
     let window =
@@ -393,7 +394,7 @@ async fn windows_and_freezes_hold(shared: &Shared) {
     ask(&stack, "one", RESTART, ("Pod", &one));
     wait_for(&stack, "one", because("OutsideWindow")).await;
 
-    let now = Timestamp::now();
+    let now = clock::now();
     let until = now + span(10);
     let freeze = json!({"from": now - span(60), "until": until, "reason": "stocktaking"});
     patch_policy(&stack, &json!({"windows": [], "freezes": [freeze]}));
@@ -477,8 +478,8 @@ async fn a_yes_counts_only_in_time(shared: &Shared) {
     stack.part(Part::Actuator).program.kill_hard();
     approve(&stack, "early", &asked[0]).await;
     let end = asked[1].judged_at.expect("it was judged") + span(31);
-    until("the end of the wait", Duration::from_secs(60), async || {
-        let left = end.duration_since(Timestamp::now());
+    until("the end of the wait", Duration::from_mins(1), async || {
+        let left = end.duration_since(clock::now());
         (!left.is_positive())
             .then_some(())
             .ok_or(format!("{left} left"))

@@ -188,7 +188,10 @@ mod tests {
             snapshot.policy.as_mut().unwrap().spec.safety_rules.freezes = freezes;
             match schedule(&snapshot, NOW) {
                 Verdict::Defer { until, reason: Reason::Freeze, .. } => prop_assert_eq!(Some(until), last),
-                verdict => prop_assert!(verdict == Verdict::Allow && last.is_none()),
+                Verdict::Allow => prop_assert_eq!(last, None),
+                other @ (Verdict::Defer { .. } | Verdict::Await { .. } | Verdict::Deny { .. }) => {
+                    prop_assert!(false, "{other:?}");
+                }
             }
         }
     }

@@ -170,7 +170,7 @@ fn aim(facts: &Facts, namespace: &str, status: &HealingActionStatus) -> Aim {
     let uid = wanted.uid.clone().or_else(|| status.target_uid.clone());
     let now = match &facts.target {
         Known::Is(found) if uid.as_ref().is_some_and(|uid| *uid != found.target.uid) => "replaced",
-        other => other.word(),
+        known @ (Known::Is(_) | Known::Gone | Known::Unknown(_)) => known.word(),
     };
     Aim {
         target: format!("{}/{}", wanted.kind, wanted.name),

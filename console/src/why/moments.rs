@@ -5,7 +5,7 @@
 use actuator::gather::approved_at;
 use jiff::Timestamp;
 use schemas::{
-    action::{Decision, HealingAction, HealingActionStatus},
+    action::{Decision, HealingAction},
     step::Step,
 };
 use serde::Serialize;
@@ -22,8 +22,7 @@ pub(crate) struct Moment {
 
 /// Everything that is on record with its time, the first first.
 pub(super) fn moments(action: &HealingAction) -> Vec<Moment> {
-    let none = HealingActionStatus::default();
-    let status = action.status.as_ref().unwrap_or(&none);
+    let status = action.status.clone().unwrap_or_default();
     let mut moments = Vec::new();
     let mut note = |at: Option<Timestamp>, what: String| {
         moments.extend(at.map(|at| Moment { at, what }));

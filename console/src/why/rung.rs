@@ -25,7 +25,7 @@ pub(crate) struct Rung {
     #[serde(rename = "type")]
     pub(crate) kind: String,
     /// Its place on the ladder for this trigger, counted from 1, as the policy is now.
-    pub(crate) rung: Option<usize>,
+    pub(crate) place: Option<usize>,
     /// How many rungs there are.
     pub(crate) rungs: Option<usize>,
     /// Why this one, in a sentence.
@@ -55,7 +55,7 @@ pub(super) fn rung(facts: &Facts) -> Rung {
     Rung {
         action: spec.action.name.clone(),
         kind: spec.action.kind.as_str().to_owned(),
-        rung: place.map(|place| place.saturating_add(1)),
+        place: place.map(|place| place.saturating_add(1)),
         rungs: rungs.map(<[Action]>::len),
         why: why(facts, place),
         next,

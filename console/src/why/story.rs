@@ -105,7 +105,7 @@ fn reading(seen: &TriggerReading, now: Timestamp) -> Vec<String> {
 
 fn chosen(told: &Explanation) -> Vec<String> {
     let rung = &told.rung;
-    let place = rung.rung.zip(rung.rungs);
+    let place = rung.place.zip(rung.rungs);
     let place = place.map(|(rung, of)| format!(", rung {rung} of {of}"));
     let mode = told
         .policy
