@@ -14,8 +14,8 @@ use harness::{
 };
 use libtest_mimic::Trial;
 
-/// How many seeds the gate runs; the bench runs hundreds.
-const SEEDS: u64 = 20;
+/// How many seeds the gate runs, each kind of run twice; the bench runs hundreds.
+const SEEDS: u64 = 8;
 
 /// How long an action may take from one step to the next.
 const STEP: Duration = Duration::from_mins(1);
@@ -106,7 +106,7 @@ async fn killed_and_troubled_by_a_seed(shared: &Shared) {
     let servers = servers(shared).await;
     let runs = futures::stream::iter(0..SEEDS)
         .map(|seed| seeded(&servers, seed))
-        .buffer_unordered(20)
+        .buffer_unordered(8)
         .collect::<Vec<_>>()
         .await;
     let log = servers.control_plane().audit_entries();
@@ -116,7 +116,7 @@ async fn killed_and_troubled_by_a_seed(shared: &Shared) {
     }
     verdict(&all);
     let struck = runs.iter().map(|run| run.struck.len()).sum::<usize>();
-    assert!(struck >= 10, "only {struck} writes were struck");
+    assert!(struck >= 4, "only {struck} writes were struck");
 }
 
 /// What an API server in trouble does to every request of some classes.
