@@ -392,7 +392,10 @@ impl<'a> Scene<'a> {
     pub fn is_effect(&self, entry: &crate::AuditEntry) -> bool {
         entry.namespace == self.namespace()
             && entry.user == format!("system:serviceaccount:{SYSTEM}:{ACCOUNT}")
-            && !matches!(entry.resource.as_str(), "healingactions" | "events")
+            && !matches!(
+                entry.resource.as_str(),
+                "healingactions" | "healingpolicies" | "events"
+            )
     }
 }
 
