@@ -205,9 +205,12 @@ pub fn judge(snapshot: &Snapshot, now: Timestamp) -> Judgement {
     ];
     // Who is merely told something changes nothing, so nothing is there to be limited.
     let tells = snapshot.action.spec.action.kind == Remedy::Notify;
-    let answers = answers.map(|(guard, verdict)| match verdict {
-        _ if tells && LIMITS_CHANGE.contains(&guard) => (guard, Verdict::Allow),
-        verdict => (guard, verdict),
+    let answers = answers.map(|(guard, verdict)| {
+        if tells && LIMITS_CHANGE.contains(&guard) {
+            (guard, Verdict::Allow)
+        } else {
+            (guard, verdict)
+        }
     });
     let verdicts = answers.iter().map(|(guard, v)| v.record(guard)).collect();
     let strongest = answers.into_iter().map(|(_, verdict)| verdict);

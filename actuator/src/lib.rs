@@ -19,6 +19,7 @@ pub mod gather;
 pub mod journal;
 pub mod judge;
 pub mod landed;
+pub mod ledger;
 pub mod life;
 pub mod object;
 pub mod pause;
@@ -29,6 +30,7 @@ pub mod reconcile;
 pub mod record;
 pub mod report;
 pub mod snapshot;
+pub mod standing;
 pub mod telemetry;
 pub mod tenure;
 pub mod undo;
@@ -37,6 +39,7 @@ pub mod verify;
 mod serve;
 #[cfg(test)]
 mod testing;
+mod upkeep;
 
 pub use config::{Config, Options};
 pub use serve::{Parts, serve};

@@ -21,6 +21,7 @@ use crate::{
     execute::{self, execute},
     gather::{self, Gatherer, changes, past},
     judge::Permit,
+    ledger,
     life::{Next, Outcome, answered, next},
     progress::Seen,
     reason::Reason,
@@ -38,6 +39,9 @@ use pace::{next_look, rest, wait};
 /// not hold the lease looks again. A lease change wakes every action anyway.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How often a place is reserved anew when the lease was written in between, as its renewal does.
+const RESERVE_TRIES: usize = 5;
+
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,6 +54,9 @@ pub enum Error {
     /// The transition was not recorded.
     #[error("failed to record")]
     Record(#[source] record::Error),
+    /// What was promised is not known, or not noted.
+    #[error("failed to reserve a place")]
+    Reserve(#[source] kube::Error),
     /// The servers took too long.
     #[error("the pass took longer than {} s", PASS_LIMIT.as_secs())]
     TimedOut,
@@ -62,6 +69,7 @@ impl Error {
             Self::Read(_) => "ReadFailed",
             Self::Gather(_) => "GatherFailed",
             Self::Record(_) => "RecordFailed",
+            Self::Reserve(_) => "ReserveFailed",
             Self::TimedOut => "TimedOut",
         }
     }
@@ -225,18 +233,37 @@ impl Driver {
         snapshot: &Snapshot,
     ) -> Result<Option<(Outcome, Snapshot)>, Error> {
         let mut snapshot = snapshot.clone();
+        let own = snapshot.action.uid.clone();
         let _one_at_a_time = self.reserving.lock().await;
-        let history = self.gatherer.history(&snapshot.action.uid).await;
-        snapshot.history = history.map_err(Error::Gather)?;
-        let Next::Record(outcome) = next(&snapshot, clock::now()) else {
-            return Ok(None);
-        };
-        if !self.lease.holds() {
-            return Ok(None);
+        for _ in 0..RESERVE_TRIES {
+            let Some(notes) = self.lease.notes().await.map_err(Error::Reserve)? else {
+                return Ok(None);
+            };
+            let entries = ledger::read(notes.text());
+            let history = self.gatherer.history(&own).await;
+            snapshot.history = history.map_err(Error::Gather)?;
+            let now = clock::now();
+            let mut entries = ledger::open(entries, &snapshot.history, now);
+            ledger::count(&mut snapshot.history, &entries, &own);
+            let Next::Record(outcome) = next(&snapshot, now) else {
+                return Ok(None);
+            };
+            if is_beginning(&snapshot, &outcome) {
+                entries.retain(|entry| entry.uid != own);
+                entries.push(ledger::Entry::of(&snapshot, now));
+                let entered = self.lease.note(notes, &ledger::write(&entries)).await;
+                if !entered.map_err(Error::Reserve)? {
+                    continue;
+                }
+            }
+            if !self.lease.holds() {
+                return Ok(None);
+            }
+            let reserved = self.records.write(action, &outcome.status).await;
+            reserved.map_err(Error::Record)?;
+            return Ok(Some((*outcome, snapshot)));
         }
-        let reserved = self.records.write(action, &outcome.status).await;
-        reserved.map_err(Error::Record)?;
-        Ok(Some((*outcome, snapshot)))
+        Ok(None)
     }
 
     /// Makes a permitted call, and records the answer.

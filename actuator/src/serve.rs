@@ -34,7 +34,7 @@ use crate::{
     snapshot::Limits,
     telemetry::Telemetry,
     tenure::Tenure,
-    upkeep::{self, Upkeep},
+    upkeep::Upkeep,
 };
 
 /// What the actuator needs from the process it runs in.
@@ -95,16 +95,7 @@ pub async fn serve(
         actions: actions.clone(),
         reserving: Mutex::new(()),
     });
-    let upkeep = Upkeep {
-        client: driver.client.clone(),
-        bus: bus.clone(),
-        lease: lease.clone(),
-        common: driver.common.clone(),
-        actions: actions.clone(),
-        keep: upkeep::keep(&options),
-        every: Duration::from_secs(u64::from(options.upkeep_seconds)),
-    };
-    let upkeep = upkeep.run(shutdown.clone());
+    let upkeep = Upkeep::new(&driver, bus.clone(), &options).run(shutdown.clone());
     let (ending, gates_ending) = (shutdown.clone(), shutdown.clone());
     let work = Controller::for_stream(stream, actions.clone())
         .with_config(ControllerConfig::default().concurrency(reconciles))

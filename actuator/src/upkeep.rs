@@ -24,8 +24,10 @@ use schemas::{
 use serde_json::json;
 
 use crate::{
+    Options,
     execute::FIELD_MANAGER,
     journal,
+    reconcile::Driver,
     standing::{Keep, Record, Standing, dispensable, standing},
 };
 
@@ -47,16 +49,29 @@ enum Error {
 
 /// What the task needs.
 pub(crate) struct Upkeep {
-    pub(crate) client: Client,
-    pub(crate) bus: Bus,
-    pub(crate) lease: Lease,
-    pub(crate) common: CommonArgs,
-    pub(crate) actions: Store<HealingAction>,
-    pub(crate) keep: Keep,
-    pub(crate) every: Duration,
+    client: Client,
+    bus: Bus,
+    lease: Lease,
+    common: CommonArgs,
+    actions: Store<HealingAction>,
+    keep: Keep,
+    every: Duration,
 }
 
 impl Upkeep {
+    /// What looks after the actions that `driver` works on.
+    pub(crate) fn new(driver: &Driver, bus: Bus, options: &Options) -> Self {
+        Self {
+            client: driver.client.clone(),
+            bus,
+            lease: driver.lease.clone(),
+            common: driver.common.clone(),
+            actions: driver.actions.clone(),
+            keep: keep(options),
+            every: Duration::from_secs(u64::from(options.upkeep_seconds)),
+        }
+    }
+
     /// Works until shutdown.
     pub(crate) async fn run(self, shutdown: Shutdown) {
         let mut every = tokio::time::interval(self.every);
@@ -242,7 +257,7 @@ fn needs_human(owners: &[String]) -> Setting {
 }
 
 /// What the options say about keeping finished actions.
-pub(crate) fn keep(options: &crate::Options) -> Keep {
+fn keep(options: &Options) -> Keep {
     Keep {
         per_policy: usize::try_from(options.keep_actions).unwrap_or(usize::MAX),
         in_cluster: usize::try_from(options.keep_actions_in_cluster).unwrap_or(usize::MAX),

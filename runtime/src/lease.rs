@@ -3,7 +3,9 @@
 //! A lease does not fence: a holder that was stopped may wake up believing in
 //! it. [`Lease::holds`] therefore looks at the local monotonic clock at every
 //! call and ends before the others may take over; and every effect carries
-//! preconditions of its own.
+//! preconditions of its own. What must not be promised twice is noted on the
+//! lease object itself, at the version that was read with its holder: whoever
+//! lost the lease cannot note anything more, and the next holder reads it.
 
 use std::time::Duration;
 
@@ -54,6 +56,28 @@ pub struct LeaseArgs {
 pub struct Lease {
     held_until: watch::Receiver<Option<Instant>>,
     known: watch::Receiver<bool>,
+    api: Api<LeaseObject>,
+    name: String,
+    identity: String,
+}
+
+/// The annotation that holds the notes.
+const NOTES: &str = "kubeskippy.io/notes";
+
+/// What is noted on a lease that this replica holds.
+#[derive(Debug)]
+pub struct Notes {
+    lease: LeaseObject,
+}
+
+impl Notes {
+    /// The text; empty before the first.
+    pub fn text(&self) -> &str {
+        let notes = self.lease.metadata.annotations.as_ref();
+        notes
+            .and_then(|notes| notes.get(NOTES))
+            .map_or("", |text| text)
+    }
 }
 
 impl Lease {
@@ -78,16 +102,40 @@ impl Lease {
             held,
             know,
         };
+        let lease = Self {
+            held_until,
+            known,
+            api: competitor.api.clone(),
+            name: competitor.name.clone(),
+            identity: competitor.identity.clone(),
+        };
         tokio::spawn(competitor.run(shutdown));
-        Self { held_until, known }
+        lease
     }
 
-    /// A lease that this process always holds, for a single replica and for tests.
-    pub fn always() -> Self {
-        let far = Instant::now() + Duration::from_hours(24 * 365 * 10);
-        let (_, held_until) = watch::channel(Some(far));
-        let (_, known) = watch::channel(true);
-        Self { held_until, known }
+    /// Reads what is noted on the lease; `None` when another replica holds it.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn notes(&self) -> Result<Option<Notes>, kube::Error> {
+        let lease = self.api.get(&self.name).await?;
+        let spec = lease.spec.as_ref();
+        let holder = spec.and_then(|spec| spec.holder_identity.as_ref());
+        let is_ours = self.holds() && holder == Some(&self.identity);
+        Ok(is_ours.then_some(Notes { lease }))
+    }
+
+    /// Notes `text` in the place of what was read; false when the lease has been written since,
+    /// by its renewal or by another holder, so that it has to be read again.
+    ///
+    /// # Errors
+    /// When the API server does not answer; the text may have been noted then.
+    pub async fn note(&self, notes: Notes, text: &str) -> Result<bool, kube::Error> {
+        let Notes { mut lease } = notes;
+        let marks = lease.metadata.annotations.get_or_insert_default();
+        marks.insert(NOTES.to_owned(), text.to_owned());
+        let how = PostParams::default();
+        conflict_is_loss(self.api.replace(&self.name, &how, &lease).await)
     }
 
     /// Whether this replica may act now.
@@ -102,7 +150,7 @@ impl Lease {
         *self.known.borrow()
     }
 
-    /// Waits until the hold may have changed; a renewal counts. Never returns for [`Lease::always`].
+    /// Waits until the hold may have changed; a renewal counts.
     pub async fn changed(&mut self) {
         if self.held_until.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -121,6 +169,9 @@ fn default_identity() -> String {
         .unwrap_or_default();
     format!("{}-{}", host.trim(), std::process::id())
 }
+
+/// How often a renewal is tried that others' writes come in the way of.
+const TRIES: usize = 5;
 
 /// The task behind a [`Lease`].
 struct Competitor {
@@ -188,6 +239,16 @@ impl Competitor {
 
     /// Reads the lease and takes or renews it if that is due. Whether it is held afterwards.
     async fn pass(&self, observed: &mut Observed, at: Instant) -> Result<bool, kube::Error> {
+        // A note by this very replica moves the version too, so a conflict is looked at again.
+        for _ in 0..TRIES {
+            if self.compete(observed, at).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn compete(&self, observed: &mut Observed, at: Instant) -> Result<bool, kube::Error> {
         let Some(lease) = self.api.get_opt(&self.name).await? else {
             let fresh = self.object(None, clock::now(), &self.identity);
             let created = self.api.create(&PostParams::default(), &fresh).await;
@@ -218,6 +279,7 @@ impl Competitor {
                 name: Some(self.name.clone()),
                 resource_version: previous
                     .and_then(|lease| lease.metadata.resource_version.clone()),
+                annotations: previous.and_then(|lease| lease.metadata.annotations.clone()),
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec {

@@ -14,8 +14,9 @@ mod changes;
 mod explains;
 mod guards;
 mod heals;
-mod once;
 mod journal;
+mod nodes;
+mod once;
 mod predicts;
 mod promql;
 mod reads;
@@ -23,6 +24,7 @@ mod refuses;
 mod remedies;
 mod servers;
 mod stack;
+mod standing;
 mod survives;
 mod undoes;
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         explains::trials(&shared),
         guards::trials(&shared),
         heals::trials(&shared),
+        nodes::trials(&shared),
         once::trials(&apart),
         journal::trials(&shared),
         predicts::trials(&shared),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         refuses::trials(&shared),
         remedies::trials(&shared),
         servers::trials(&shared),
+        standing::trials(&shared),
         survives::trials(&shared),
         undoes::trials(&shared),
     ];

@@ -77,6 +77,22 @@ spec:
   safetyRules: {maxActionsPerHour: 20, maxConcurrent: 5}
 ";
 
+/// Pods that only run on nodes of the trial's own.
+const ON_OWN_NODES: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      tolerations: [{key: own, operator: Exists}]
+      nodeSelector: {type: kwok-own}
+      containers: [{name: app, image: 'simulated:1'}]
+";
+
 /// The phase and reason of an action in the system namespace, once it has ended.
 async fn ended(shared: &Shared, name: &str) -> String {
     let what = format!("the action {name}");
@@ -97,22 +113,7 @@ async fn a_node_is_drained_and_given_back(shared: &Shared) {
     let control_plane = shared.control_plane();
     let own = stack.namespace.name().to_owned();
     own_node(shared, &own);
-    stack.namespace.apply(&format!(
-        "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: web}}
-spec:
-  replicas: 2
-  selector: {{matchLabels: {{app: web}}}}
-  template:
-    metadata: {{labels: {{app: web}}}}
-    spec:
-      tolerations: [{{key: own, operator: Exists}}]
-      nodeSelector: {{type: kwok-own}}
-      containers: [{{name: app, image: 'simulated:1'}}]
-"
-    ));
+    stack.namespace.apply(ON_OWN_NODES);
     let before = stack.ready_pods("app=web", 2).await;
     control_plane.apply(NODES);
     let actuator = stack.spawn(Part::Actuator, &["--namespaces", SYSTEM]).await;
@@ -162,11 +163,13 @@ const JOB: &str = "{name: job, type: custom, customAction: {job: {spec: '{\"temp
 
 async fn a_job_of_the_policy_is_run_once(shared: &Shared) {
     let stack = acting_by_hand(shared, "job", &[JOB], "").await;
-    stack
-        .namespace
-        .create_workload(&Workload::deployment("web").replicas(1));
-    stack.ready_pods("app=web", 1).await;
-    ask(&stack, "forbidden", JOB, ("Deployment", "web"));
+    for name in ["web", "other"] {
+        stack
+            .namespace
+            .create_workload(&Workload::deployment(name).replicas(1));
+        stack.ready_pods(&format!("app={name}"), 1).await;
+    }
+    ask(&stack, "forbidden", JOB, ("Deployment", "other"));
     let refused = ended_in(&stack, "forbidden", Phase::Failed).await;
     assert_eq!(refused.reason.as_deref(), Some("Forbidden"), "{refused:?}");
     stack.namespace.kubectl().ok(&[

@@ -41,7 +41,8 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
     ]
 }
 
-pub(crate) const MORE: &str = "{name: more, type: scale, scaleAction: {direction: up, replicas: 1}}";
+pub(crate) const MORE: &str =
+    "{name: more, type: scale, scaleAction: {direction: up, replicas: 1}}";
 const WAVES: &str = "{name: waves, type: restart, restartAction: {maxConcurrent: 1}}";
 const ANEW: &str =
     "{name: anew, type: restart, restartAction: {strategy: recreate}, requiresApproval: false}";

@@ -146,18 +146,18 @@ fn structured(
     change::apply(content, &changes).map_err(invalid)
 }
 
-fn value(snapshot: &Snapshot, patch: &PatchChange) -> Result<Value, Refusal> {
-    let Some(text) = &patch.value else {
-        let path = &patch.path;
+fn value(snapshot: &Snapshot, change: &PatchChange) -> Result<Value, Refusal> {
+    let Some(text) = &change.value else {
+        let path = &change.path;
         return Err(invalid(format!("{path} is to be set, and has no value")));
     };
     // YAML would read a bare template as a map.
-    let value = if text.trim_start().starts_with("{{") {
+    let filled = if text.trim_start().starts_with("{{") {
         Value::String(text.clone())
     } else {
         parsed(text)?
     };
-    template::fill(value, snapshot).map_err(invalid)
+    template::fill(filled, snapshot).map_err(invalid)
 }
 
 #[cfg(test)]

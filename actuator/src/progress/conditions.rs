@@ -79,7 +79,7 @@ fn limit(snapshot: &Snapshot) -> SignedDuration {
     let node = action.cordon_action.as_ref().map(|node| node.timeout);
     let custom = action.custom_action.as_ref().map(|custom| custom.timeout);
     node.or(custom)
-        .map_or(EXECUTION_LIMIT, |timeout| timeout.get())
+        .map_or(EXECUTION_LIMIT, schemas::duration::Duration::get)
 }
 
 /// Notes that the current call was made; without a wait it is done with that.
