@@ -199,6 +199,7 @@ fn subject() -> Subject {
             diagnosis: None,
             dry_run: false,
             approval: None,
+            feedback: Vec::new(),
         },
         status: HealingActionStatus::default(),
     }

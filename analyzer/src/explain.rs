@@ -7,7 +7,8 @@
 
 use jiff::SignedDuration;
 use schemas::{
-    action::{Diagnosis, Evidence, TriggerReading},
+    action::TriggerReading,
+    diagnosis::{Diagnosis, Evidence},
     duration::Duration,
     object::ObjectState,
     target::Target,
@@ -156,18 +157,16 @@ pub fn diagnosis(offence: &Offence<'_>) -> Diagnosis {
             id: format!("E{number}"),
             provenance: provenance.to_owned(),
             statement: cut(statement, 512),
+            ..Evidence::default()
         });
     Diagnosis {
         cause: cut(
             format!("trigger {}: {subject}, {compared}", watched.name),
             256,
         ),
-        explanation: None,
-        confidence: None,
         source: "policy".to_owned(),
         evidence: evidence.collect(),
-        alternatives: Vec::new(),
-        tainted: false,
+        ..Diagnosis::default()
     }
 }
 

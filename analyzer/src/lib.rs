@@ -21,9 +21,12 @@ use tokio::sync::mpsc;
 
 pub mod accepted;
 pub mod actions;
+pub mod advise;
 pub mod analysis;
+pub mod case;
 pub mod conditions;
 pub mod config;
+pub mod evidence;
 pub mod explain;
 pub mod forecast;
 pub mod inventory;

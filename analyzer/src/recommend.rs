@@ -174,6 +174,7 @@ pub fn recommend(
         diagnosis: Some(explain::diagnosis(offence)),
         dry_run: policy.mode == Mode::Dryrun,
         approval: None,
+        feedback: Vec::new(),
     };
     Ok(Recommendation { name, spec })
 }

@@ -96,8 +96,7 @@ impl PodBuilder {
         self.0.conditions.push(ObjectCondition {
             kind: kind.to_owned(),
             status: status.to_owned(),
-            reason: String::new(),
-            since: None,
+            ..ObjectCondition::default()
         });
         self
     }
@@ -122,18 +121,8 @@ fn object(kind: &str, name: &str) -> ObjectState {
     ObjectState {
         target: target(kind, name),
         observed_at: at(0),
-        deleted: false,
         created_at: Some(at(0)),
-        terminating: false,
-        labels: [].into(),
-        annotations: [].into(),
-        owners: Vec::new(),
-        conditions: Vec::new(),
-        pod: None,
-        replicas: None,
-        node: None,
-        autoscaler: None,
-        budget: None,
+        ..ObjectState::default()
     }
 }
 

@@ -91,6 +91,9 @@ impl Told {
             | AlertKind::ActionFailed
             | AlertKind::ActionRolledBack
             | AlertKind::ActionCancelled
+            | AlertKind::CaseOpened
+            | AlertKind::CaseDiagnosed
+            | AlertKind::CaseResolved
             | AlertKind::PolicyNeedsHuman
             | AlertKind::PolicyHealingDebt => {}
         }

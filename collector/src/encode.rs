@@ -146,8 +146,10 @@ pub fn nodes(rows: &[NodeRow<'_>]) -> Result<Bytes, Error> {
     let at = millis(rows, |r| r.measured.map(|measured| measured.at));
     let cpu = floats(rows, |r| r.measured?.used.cpu_cores);
     let memory = floats(rows, |r| r.measured?.used.memory_bytes);
-    let most_cpu = floats(rows, |r| Some(r.state.node?.cpu_allocatable_cores));
-    let most_memory = floats(rows, |r| Some(r.state.node?.memory_allocatable_bytes));
+    let most_cpu = floats(rows, |r| Some(r.state.node.as_ref()?.cpu_allocatable_cores));
+    let most_memory = floats(rows, |r| {
+        Some(r.state.node.as_ref()?.memory_allocatable_bytes)
+    });
     let ready = flags(rows, |r| r.state.is_ready());
     let batch = RecordBatch::try_from_iter_with_nullable([
         (column::NODE, name, false),

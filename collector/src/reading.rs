@@ -121,6 +121,7 @@ pub(crate) fn conditions(conditions: &[Condition]) -> Vec<ObjectCondition> {
             status: condition.status.clone(),
             reason: condition.reason.clone().unwrap_or_default(),
             since: condition.last_transition_time.as_ref().map(|time| time.0),
+            ..ObjectCondition::default()
         })
         .collect();
     kept.sort_by(|a, b| a.kind.cmp(&b.kind));
@@ -144,7 +145,6 @@ pub fn base(kind: Kind, meta: &ObjectMeta, now: Timestamp) -> ObjectState {
             uid: meta.uid.clone().unwrap_or_default(),
         },
         observed_at: now,
-        deleted: false,
         created_at: meta.creation_timestamp.as_ref().map(|time| time.0),
         terminating: meta.deletion_timestamp.is_some(),
         labels: meta.labels.clone().unwrap_or_default(),
@@ -164,12 +164,7 @@ pub fn base(kind: Kind, meta: &ObjectMeta, now: Timestamp) -> ObjectState {
             })
             .into_iter()
             .collect(),
-        conditions: Vec::new(),
-        pod: None,
-        replicas: None,
-        node: None,
-        autoscaler: None,
-        budget: None,
+        ..ObjectState::default()
     }
 }
 

@@ -2,7 +2,7 @@
 //! person, and carried out by the actuator.
 //!
 //! The spec says what and why and cannot be changed once it exists, but for the
-//! approval, which is written once. The status is its life.
+//! approval, which is written once, and what people think of the diagnosis. The status is its life.
 //!
 //! Pure: no IO, no clock.
 
@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    diagnosis::Diagnosis,
     operator::Operator,
     policy::{Action, Severity},
     step::Step,
@@ -94,6 +95,14 @@ pub struct HealingActionSpec {
     /// A person's yes or no. Written once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+
+    /// What people think of the diagnosis, one word each; calibration and recall learn from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["by"])
+    )]
+    pub feedback: Vec<Feedback>,
 }
 
 /// The object to act on.
@@ -174,70 +183,6 @@ pub struct TriggerReading {
     pub fired_at: Timestamp,
 }
 
-/// Why something is wrong, as far as is known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Diagnosis {
-    /// The cause, in a phrase.
-    #[schemars(length(max = 256))]
-    pub cause: String,
-
-    /// The cause, in a few sentences.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub explanation: Option<String>,
-
-    /// How sure, from 0 to 1, calibrated on verified outcomes where there are any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub confidence: Option<f64>,
-
-    /// Who says so: `policy`, `rule/<name>`, `recall`, or `model/<name>`.
-    #[schemars(length(max = 128))]
-    pub source: String,
-
-    /// What it rests on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
-    pub evidence: Vec<Evidence>,
-
-    /// What else it could be, and why that was thought less likely.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    pub alternatives: Vec<Alternative>,
-
-    /// Whether only text that an attacker could have written supports it.
-    #[serde(default)]
-    pub tainted: bool,
-}
-
-/// One piece of evidence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Evidence {
-    /// Identifier within the diagnosis: `E1`, `E2`, …
-    #[schemars(length(max = 16))]
-    pub id: String,
-    /// Where it comes from: `control-plane`, `metric` or `text`.
-    #[schemars(length(max = 32))]
-    pub provenance: String,
-    /// What it says, with its numbers.
-    #[schemars(length(max = 512))]
-    pub statement: String,
-}
-
-/// Another possible cause.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Alternative {
-    /// The cause.
-    #[schemars(length(max = 256))]
-    pub cause: String,
-    /// Why it was thought less likely.
-    #[schemars(length(max = 512))]
-    pub why_not: String,
-}
-
 /// A person's yes or no.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -259,6 +204,38 @@ pub struct Approval {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
+}
+
+/// What one person thinks of the diagnosis of an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Feedback {
+    /// Who says so: the user name that the API server knows.
+    #[schemars(length(min = 1, max = 253))]
+    pub by: String,
+
+    /// `useful` or `wrong`.
+    pub opinion: Opinion,
+
+    /// The cause in that person's view, as a failure mode, where the diagnosis is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub cause: Option<String>,
+
+    /// In a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub comment: Option<String>,
+}
+
+/// Whether a diagnosis was of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Opinion {
+    /// It named the cause.
+    Useful,
+    /// It did not.
+    Wrong,
 }
 
 /// What a person decided.

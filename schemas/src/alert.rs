@@ -41,6 +41,12 @@ pub enum AlertKind {
     ActionRolledBack,
     /// The action was not needed any more.
     ActionCancelled,
+    /// Findings that belong together: something new is wrong.
+    CaseOpened,
+    /// Its cause is known, or known better.
+    CaseDiagnosed,
+    /// None of its findings is left.
+    CaseResolved,
     /// The last actions on an owner did not help: a person should look at it.
     PolicyNeedsHuman,
     /// An owner is healed again and again: the fault itself is still there.
@@ -64,6 +70,9 @@ impl AlertKind {
             Self::ActionFailed => "io.kubeskippy.action.failed.v1",
             Self::ActionRolledBack => "io.kubeskippy.action.rolledback.v1",
             Self::ActionCancelled => "io.kubeskippy.action.cancelled.v1",
+            Self::CaseOpened => "io.kubeskippy.case.opened.v1",
+            Self::CaseDiagnosed => "io.kubeskippy.case.diagnosed.v1",
+            Self::CaseResolved => "io.kubeskippy.case.resolved.v1",
             Self::PolicyNeedsHuman => "io.kubeskippy.policy.needshuman.v1",
             Self::PolicyHealingDebt => "io.kubeskippy.policy.healingdebt.v1",
         }

@@ -12,9 +12,11 @@
 )]
 
 pub mod action;
+pub mod advice;
 pub mod alert;
 pub mod cluster_event;
 pub mod condition;
+pub mod diagnosis;
 pub mod digest;
 pub mod duration;
 pub mod envelope;

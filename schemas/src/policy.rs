@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
 
+mod ai;
 mod remedy;
 mod safety;
 mod trigger;
 
+pub use ai::{AdvisorState, Ai, AiBudget, AiMode, CaseSummary, Learning};
 pub use remedy::{
     Action, Autoscaler, CordonAction, CordonOperation, CustomAction, DeleteAction, Direction,
     JobTemplate, NotifyAction, PatchAction, PatchChange, PatchOperation, PatchType, Propagation,
@@ -108,7 +110,8 @@ pub struct HealingPolicySpec {
     #[serde(default)]
     pub mode: Mode,
 
-    /// Whether a model is consulted about the cause. Without it, built-in rules are.
+    /// How causes are found, and what a model is asked. Without it built-in rules name the cause,
+    /// no model is asked, and the ladder decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<Ai>,
 
@@ -172,72 +175,6 @@ pub enum Mode {
     Automatic,
 }
 
-/// How a model is consulted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Ai {
-    /// `advise`: the diagnosis is attached to what the plain policy does.
-    /// `choose`: the model may pick among the policy's actions.
-    #[serde(default)]
-    pub mode: AiMode,
-
-    /// Least confidence, calibrated on verified outcomes, at which a choice counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub min_confidence: Option<f64>,
-
-    /// Which advisors are asked, in this order: `rules`, `recall`, or the name
-    /// of a configured model. Empty: rules, recall, then every model.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(max = 63)))]
-    pub advisors: Vec<String>,
-
-    /// Limits on what asking may cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budget: Option<AiBudget>,
-
-    /// Replace the names of objects by pseudonyms before a model sees them.
-    #[serde(default)]
-    pub redact_names: bool,
-
-    /// Lines of the container's log that may be shown to a model. 0: none.
-    #[serde(default)]
-    #[schemars(range(max = 1000))]
-    pub log_lines: u32,
-}
-
-/// What a model may decide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AiMode {
-    /// No model is asked.
-    Off,
-    /// The diagnosis is shown to people and changes nothing.
-    #[default]
-    Advise,
-    /// The model may pick among the policy's actions.
-    Choose,
-}
-
-/// Limits on what asking a model may cost, for one policy.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AiBudget {
-    /// Calls per rolling hour.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calls_per_hour: Option<u32>,
-    /// Calls per case.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calls_per_case: Option<u32>,
-    /// Tokens, in and out, per rolling hour.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens_per_hour: Option<u32>,
-    /// Money per rolling day, in the currency of the configured prices.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0))]
-    pub cost_per_day: Option<f64>,
-}
-
 /// What a policy is measured against.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -295,6 +232,14 @@ pub struct HealingPolicyStatus {
     /// Owners that are healed again and again, the worst first: the fault itself is still there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub healing_debt: Vec<HealingDebt>,
+
+    /// What is wrong now: findings that belong together, with their cause; the worst first, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<CaseSummary>,
+
+    /// Whether each model that the policy asks can be asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advisors: Vec<AdvisorState>,
 
     /// Actions proposed under this policy so far, as counted on the bus and from existing objects.
     #[serde(default)]

@@ -29,7 +29,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The five streams of one cluster, and the observations that verification reads.
+/// The streams of one cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
     /// Arrow record batches, one per shard and scrape.
@@ -44,17 +44,20 @@ pub enum Stream {
     Alerts,
     /// The audit trail.
     Journal,
+    /// What models replied, the last reply to each question.
+    Advice,
 }
 
 impl Stream {
     /// Every stream, in the order in which they are created.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Samples,
         Self::Objects,
         Self::Events,
         Self::Observations,
         Self::Alerts,
         Self::Journal,
+        Self::Advice,
     ];
 
     /// The token that stands for the stream in subjects and stream names.
@@ -66,6 +69,7 @@ impl Stream {
             Self::Observations => "observations",
             Self::Alerts => "alerts",
             Self::Journal => "journal",
+            Self::Advice => "advice",
         }
     }
 }
@@ -122,6 +126,11 @@ impl Subjects {
     /// Where the audit trail of one namespace's actions travels.
     pub fn journal(&self, namespace: &str, action: &str) -> Subject {
         self.of(Stream::Journal, &[namespace, action])
+    }
+
+    /// Where an advisor's reply to one question travels.
+    pub fn advice(&self, advisor: &str, question: &str) -> Subject {
+        self.of(Stream::Advice, &[advisor, question])
     }
 
     fn of(&self, stream: Stream, tokens: &[&str]) -> Subject {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// One Kubernetes object, pinned by UID so that a replacement of the same name is another target.
 #[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Target {

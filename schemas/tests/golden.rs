@@ -130,12 +130,12 @@ fn the_state_of_a_pod() {
         restarts: 2,
         ready: true,
         state: "running".into(),
-        reason: String::new(),
         last_termination: Some(Termination {
             reason: "OOMKilled".into(),
             exit_code: 137,
             finished_at: Some(at("2026-11-23T09:00:00Z")),
         }),
+        ..ContainerState::default()
     };
     let state = ObjectState {
         target: pod(),
@@ -154,20 +154,17 @@ fn the_state_of_a_pod() {
         conditions: vec![ObjectCondition {
             kind: "Ready".into(),
             status: "True".into(),
-            reason: String::new(),
             since: Some(at("2026-11-23T09:00:02Z")),
+            ..ObjectCondition::default()
         }],
         pod: Some(PodState {
             phase: "Running".into(),
-            reason: String::new(),
             node: "node-1".into(),
             qos: "Burstable".into(),
             containers: vec![container],
+            ..PodState::default()
         }),
-        replicas: None,
-        node: None,
-        autoscaler: None,
-        budget: None,
+        ..ObjectState::default()
     };
     message("object-pod.json", &state);
 }

@@ -284,6 +284,9 @@ impl Scene {
             | AlertKind::ActionFailed
             | AlertKind::ActionRolledBack
             | AlertKind::ActionCancelled
+            | AlertKind::CaseOpened
+            | AlertKind::CaseDiagnosed
+            | AlertKind::CaseResolved
             | AlertKind::PolicyNeedsHuman
             | AlertKind::PolicyHealingDebt => {}
         }

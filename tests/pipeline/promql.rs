@@ -439,8 +439,7 @@ impl Simulated {
             conditions: vec![ObjectCondition {
                 kind: "Ready".to_owned(),
                 status: ready.to_owned(),
-                reason: String::new(),
-                since: None,
+                ..ObjectCondition::default()
             }],
             pod: Some(PodState {
                 node: self.node().to_owned(),
@@ -454,10 +453,7 @@ impl Simulated {
                 }],
                 ..PodState::default()
             }),
-            replicas: None,
-            node: None,
-            autoscaler: None,
-            budget: None,
+            ..ObjectState::default()
         }
     }
 

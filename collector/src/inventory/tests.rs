@@ -21,12 +21,6 @@ fn seen(kind: Kind, name: &str, uid: &str, owner: Option<(&str, &str)>) -> Seen 
             name: name.to_owned(),
             uid: uid.to_owned(),
         },
-        observed_at: Timestamp::UNIX_EPOCH,
-        deleted: false,
-        created_at: None,
-        terminating: false,
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
         owners: owner
             .map(|(kind, uid)| Owner {
                 api_version: "apps/v1".to_owned(),
@@ -36,12 +30,8 @@ fn seen(kind: Kind, name: &str, uid: &str, owner: Option<(&str, &str)>) -> Seen 
             })
             .into_iter()
             .collect(),
-        conditions: Vec::new(),
         pod: (kind == Kind::Pod).then(PodState::default),
-        replicas: None,
-        node: None,
-        autoscaler: None,
-        budget: None,
+        ..ObjectState::default()
     };
     Seen {
         state,

@@ -48,6 +48,7 @@ pub fn read(autoscaler: &Autoscaler, now: Timestamp) -> ObjectState {
             min_replicas: spec.min_replicas.unwrap_or(1),
             max_replicas: spec.max_replicas,
             desired_replicas: status.desired_replicas,
+            ..AutoscalerState::default()
         }),
         ..base(Kind::Autoscaler, &autoscaler.metadata, now)
     }

@@ -39,6 +39,7 @@ pub fn read(node: &Node, now: Timestamp) -> ObjectState {
             cpu_allocatable_cores: cpu,
             memory_allocatable_bytes: memory,
             unschedulable: node.spec.unschedulable,
+            ..NodeState::default()
         });
     ObjectState {
         conditions: conditions(&node.status.conditions),

@@ -121,6 +121,7 @@ pub fn read(pod: &Pod, now: Timestamp) -> ObjectState {
             node: pod.spec.node_name.clone().unwrap_or_default(),
             qos: qos_class.clone().unwrap_or_default(),
             containers: pod.spec.containers.iter().map(container).collect(),
+            ..PodState::default()
         }),
         ..base(Kind::Pod, &pod.metadata, now)
     }
@@ -140,6 +141,7 @@ fn read_container(container: &Container, status: Option<&ContainerStatus>) -> Co
         state,
         reason,
         last_termination: status.and_then(last_termination),
+        ..ContainerState::default()
     }
 }
 

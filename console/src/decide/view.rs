@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 use schemas::{
-    action::{Diagnosis, HealingAction, HealingActionStatus, TriggerReading},
+    action::{HealingAction, HealingActionStatus, TriggerReading},
+    diagnosis::Diagnosis,
     step::Step,
 };
 

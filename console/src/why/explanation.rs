@@ -10,9 +10,10 @@ use analyzer::actions;
 use jiff::Timestamp;
 use schemas::{
     action::{
-        Approval, Diagnosis, GuardVerdict, HealingAction, HealingActionStatus, Phase,
-        TriggerReading, Verification,
+        Approval, GuardVerdict, HealingAction, HealingActionStatus, Phase, TriggerReading,
+        Verification,
     },
+    diagnosis::Diagnosis,
     policy::HealingPolicy,
     step::Step,
 };

@@ -158,9 +158,6 @@ fn state(object: &Object) -> ObjectState {
         owners: object.controller.iter().cloned().collect(),
         conditions: Vec::new(),
         pod: None,
-        replicas: None,
-        node: None,
-        autoscaler: None,
-        budget: None,
+        ..ObjectState::default()
     }
 }

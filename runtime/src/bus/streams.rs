@@ -25,6 +25,8 @@ pub(super) fn config(stream: Stream, subjects: &Subjects, args: &BusArgs) -> Con
         Stream::Alerts => (DAY * 7, -1),
         // For ever; the audit trail is archived, not expired.
         Stream::Journal => (Duration::ZERO, -1),
+        // One reply per question; after a week the cluster is another, and it is asked anew.
+        Stream::Advice => (DAY * 7, 1),
     };
     let keeps_all = stream == Stream::Journal;
     Config {
