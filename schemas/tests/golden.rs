@@ -247,6 +247,7 @@ fn every_stream_and_subject() {
         subjects.observation(NAMESPACE, "memory-leak-healing-5b1c0de2aa"),
         subjects.alert(Severity::Critical.as_str(), NAMESPACE, POLICY),
         subjects.journal(NAMESPACE, "memory-leak-healing-5b1c0de2aa"),
+        subjects.advice("small", "9f2c61aa"),
     ];
     for subject in examples {
         writeln!(text, "{subject}").expect("writing to a string cannot fail");
@@ -270,6 +271,9 @@ fn every_type_of_alert() {
         AlertKind::ActionFailed,
         AlertKind::ActionRolledBack,
         AlertKind::ActionCancelled,
+        AlertKind::CaseOpened,
+        AlertKind::CaseDiagnosed,
+        AlertKind::CaseResolved,
         AlertKind::PolicyNeedsHuman,
         AlertKind::PolicyHealingDebt,
     ];
