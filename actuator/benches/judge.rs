@@ -10,6 +10,7 @@ use actuator::{
     life::{Next, next},
     object, plan,
     snapshot::{self, Past, Snapshot},
+    webhook,
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::SignedDuration;

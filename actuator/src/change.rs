@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use schemas::{quantity, step::FieldChange};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 mod path;
 
@@ -134,6 +134,44 @@ pub fn merge_patch(before: &Value, after: &Value) -> Value {
         patch.insert(key.clone(), Value::Null);
     }
     Value::Object(patch)
+}
+
+/// The JSON patch (RFC 6902) that makes `changes` of fields that are reached without
+/// lists, of this object at this version, and only while each has its value before.
+///
+/// # Errors
+/// When a change is not understood, or has another path.
+pub fn json_patch(
+    changes: &[FieldChange],
+    uid: &str,
+    resource_version: &str,
+) -> Result<Value, Error> {
+    let mut operations = vec![
+        json!({"op": "test", "path": "/metadata/uid", "value": uid}),
+        json!({"op": "test", "path": "/metadata/resourceVersion", "value": resource_version}),
+    ];
+    for change in changes {
+        let mut pointer = String::new();
+        for segment in Path::parse(&change.path)?.segments() {
+            let Segment::Field(name) = segment else {
+                return Err(Error::NoPlace(change.path.clone()));
+            };
+            pointer.push('/');
+            pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        }
+        let (from, to) = (
+            value(change, change.from.as_ref())?,
+            value(change, change.to.as_ref())?,
+        );
+        if let Some(from) = &from {
+            operations.push(json!({"op": "test", "path": pointer, "value": from}));
+        }
+        operations.push(match to {
+            Some(to) => json!({"op": "add", "path": pointer, "value": to}),
+            None => json!({"op": "remove", "path": pointer}),
+        });
+    }
+    Ok(Value::Array(operations))
 }
 
 /// The changes that take `changes` back; each is about another field, so their order may stay.

@@ -1,9 +1,11 @@
 //! The actuator's options.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use runtime::config::CommonArgs;
+
+use crate::webhook::address::Opened;
 
 /// The options of `kubeskippy actuator`.
 #[derive(Clone, Debug, Args)]
@@ -88,9 +90,53 @@ pub struct Options {
     #[arg(long = "upkeep-seconds", env = "KUBESKIPPY_UPKEEP_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
     pub upkeep_seconds: u16,
 
+    /// Seconds that a deletion may take beyond its grace before it counts as hanging, so that `stripFinalizers` may act:
+    /// what removes a finalizer is a controller, which may have been restarted.
+    #[arg(long = "hanging-seconds", env = "KUBESKIPPY_HANGING_SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub hanging_seconds: u32,
+
+    /// How webhooks of policies are called.
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
+
     /// Actions that are looked at concurrently. Budgets hold whatever this says.
     #[arg(long = "reconciles", env = "KUBESKIPPY_RECONCILES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub reconciles: u16,
+}
+
+/// How webhooks of policies are called.
+#[derive(Clone, Debug, Default, Args)]
+#[group(skip)]
+pub struct WebhookArgs {
+    /// Folder to which the Secrets that sign webhooks are mounted: the token of Secret NAME is the file NAME/token.
+    #[arg(
+        long = "webhook-secrets",
+        env = "KUBESKIPPY_WEBHOOK_SECRETS",
+        value_name = "DIR"
+    )]
+    pub secrets: Option<PathBuf>,
+
+    /// File with certificates (PEM) to trust when a webhook is called, besides the system's.
+    #[arg(
+        long = "webhook-ca",
+        env = "KUBESKIPPY_WEBHOOK_CA",
+        value_name = "FILE"
+    )]
+    pub certificates: Option<PathBuf>,
+
+    /// Hosts, addresses or networks that webhooks may be called at although they are not public, such as
+    /// hooks.shop.svc or 10.1.0.0/16. A host's link-local addresses stay closed unless named themselves.
+    #[arg(
+        long = "webhook-allow",
+        env = "KUBESKIPPY_WEBHOOK_ALLOW",
+        value_delimiter = ',',
+        value_name = "HOST_OR_CIDR"
+    )]
+    pub allow: Vec<Opened>,
+
+    /// Whether webhooks may be called without encryption.
+    #[arg(long = "webhook-allow-http", env = "KUBESKIPPY_WEBHOOK_ALLOW_HTTP")]
+    pub http: bool,
 }
 
 /// The `ConfigMap` in the system namespace whose existence stops all healing.

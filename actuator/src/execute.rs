@@ -4,15 +4,17 @@
 //! takes one, and leaves the action's UID on the object where the object stays.
 //! A refused eviction stays refused: it never becomes a delete.
 
+use hyper::{Request, header::CONTENT_TYPE};
 use k8s_openapi::{
     api::{autoscaling::v1::ScaleSpec, policy::v1::Eviction},
     apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions},
 };
 use kube::{
-    Api, Client,
+    Api, Client, Resource as _,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy},
     core::Status,
 };
+use runtime::clock;
 use schemas::{
     policy::Propagation,
     step::{Step, Verb},
@@ -24,6 +26,7 @@ use crate::{
     judge::{Call, Permit},
     object::{Object, api_resource},
     plan::replicas,
+    webhook::{self, Asking, Webhooks},
 };
 
 /// Who owns the fields that the actuator writes.
@@ -104,6 +107,14 @@ pub enum Error {
         source: serde_json::Error,
     },
 
+    /// A webhook was not called, or answered that it was not done.
+    #[error("the webhook did not do it")]
+    Webhook(#[source] webhook::Error),
+
+    /// A webhook was called, and its answer is not known.
+    #[error("no clear answer from the webhook")]
+    Unanswered(#[source] webhook::Error),
+
     /// The target's kind has no known place in the API.
     #[error("{target} has a kind that cannot be written")]
     UnknownKind {
@@ -127,14 +138,39 @@ impl Error {
 ///
 /// # Errors
 /// When the API server did not plainly accept it.
-pub async fn execute(client: &Client, permit: &Permit) -> Result<(), Error> {
+pub async fn execute(client: &Client, webhooks: &Webhooks, permit: &Permit) -> Result<(), Error> {
     for call in permit.calls() {
+        if call.step.verb == Verb::Call {
+            call_out(webhooks, permit, &call.step).await?;
+            continue;
+        }
         make(client, call, true).await?;
         if !permit.is_dry_run() {
             make(client, call, false).await?;
         }
     }
     Ok(())
+}
+
+/// Calls a webhook. Nobody outside can be asked to try only, so a trial ends before the call.
+async fn call_out(webhooks: &Webhooks, permit: &Permit, step: &Step) -> Result<(), Error> {
+    let asking = Asking {
+        action_uid: permit.action_uid(),
+        digest: permit.digest(),
+        at: clock::now(),
+    };
+    let done = if permit.is_dry_run() {
+        webhooks.try_out(step).await
+    } else {
+        webhooks.call(step, asking).await
+    };
+    done.map_err(|error| {
+        if error.is_ambiguous() {
+            Error::Unanswered(error)
+        } else {
+            Error::Webhook(error)
+        }
+    })
 }
 
 async fn make(client: &Client, call: &Call, is_trial: bool) -> Result<(), Error> {
@@ -144,8 +180,10 @@ async fn make(client: &Client, call: &Call, is_trial: bool) -> Result<(), Error>
         Verb::Delete => delete(client, call, is_trial).await?,
         Verb::Create => create(client, step, is_trial).await?,
         Verb::Change => return change(client, call, is_trial).await,
+        Verb::Release => return release(client, call, is_trial).await,
         Verb::Scale => scale(client, step, is_trial).await?,
         Verb::Resize => return resize(client, call, is_trial).await,
+        // Goes out of the cluster, where no client of the API server leads.
         Verb::Call => return Err(unknown_kind(&step.object)),
     };
     done.map_err(|source| classify(step, source))
@@ -233,6 +271,28 @@ async fn change(client: &Client, call: &Call, is_trial: bool) -> Result<(), Erro
     let patch = Patch::Merge(&call.patch);
     let patched = api.patch(&step.object.name, &how, &patch);
     let stored = patched.await.map_err(|source| classify(step, source))?;
+    as_planned(step, stored)
+}
+
+/// Removes finalizers of the very object that was judged, at the version that was
+/// judged, and only while it has those that were seen.
+async fn release(client: &Client, call: &Call, is_trial: bool) -> Result<(), Error> {
+    let step = &call.step;
+    let object = &step.object;
+    let resource = api_resource(&object.kind).ok_or_else(|| unknown_kind(object))?;
+    let namespace = Some(object.namespace.as_str()).filter(|name| !name.is_empty());
+    let url = DynamicObject::url_path(&resource, namespace);
+    let trial = if is_trial { "&dryRun=All" } else { "" };
+    let url = format!("{url}/{}?fieldManager={FIELD_MANAGER}{trial}", object.name);
+    let patch = change::json_patch(&step.changes, &object.uid, &call.resource_version);
+    let patch = patch.map_err(|_| Error::Otherwise {
+        operation: step.call.clone(),
+    })?;
+    let request = Request::patch(url).header(CONTENT_TYPE, "application/json-patch+json");
+    let request = request.body(patch.to_string().into_bytes());
+    let request = request.map_err(|error| classify(step, kube::Error::HttpError(error)))?;
+    let patched = client.request::<DynamicObject>(request).await;
+    let stored = patched.map_err(|source| classify(step, source))?;
     as_planned(step, stored)
 }
 
@@ -333,6 +393,11 @@ fn classify(step: &Step, source: kube::Error) -> Error {
             source,
         },
         403 => Error::Forbidden {
+            operation: operation_text,
+            source,
+        },
+        // One of the patch's tests failed: the object changed since it was read.
+        422 if step.verb == Verb::Release => Error::Ambiguous {
             operation: operation_text,
             source,
         },

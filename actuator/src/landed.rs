@@ -40,8 +40,10 @@ pub fn landed(snapshot: &Snapshot, step: &Step) -> Landed {
             Some(object) if !object.terminating => Landed::No,
             Some(_) | None => Landed::Yes,
         },
+        // Without its last finalizer the object goes at once.
+        Verb::Release if snapshot.same(&step.object).is_none() => Landed::Yes,
         Verb::Create => created(snapshot, step),
-        Verb::Change | Verb::Scale | Verb::Resize => changed(snapshot, step),
+        Verb::Release | Verb::Change | Verb::Scale | Verb::Resize => changed(snapshot, step),
         Verb::Call if step.began_at.is_some() => Landed::Unknown,
         Verb::Call => Landed::No,
     }

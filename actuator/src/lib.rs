@@ -35,6 +35,7 @@ pub mod telemetry;
 pub mod tenure;
 pub mod undo;
 pub mod verify;
+pub mod webhook;
 
 mod serve;
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub struct Object {
     pub created_at: Option<Timestamp>,
     /// Whether its deletion has begun.
     pub terminating: bool,
+    /// When its deletion was to be done: when it was asked for, and the grace that was given.
+    pub due_at: Option<Timestamp>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Annotations.
@@ -88,6 +90,7 @@ impl Object {
             resource_version: metadata.resource_version.unwrap_or_default(),
             created_at: metadata.creation_timestamp.map(|time| time.0),
             terminating: metadata.deletion_timestamp.is_some(),
+            due_at: metadata.deletion_timestamp.map(|time| time.0),
             managers,
             labels: metadata.labels.unwrap_or_default(),
             annotations: metadata.annotations.unwrap_or_default(),

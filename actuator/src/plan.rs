@@ -132,7 +132,7 @@ pub fn plan(snapshot: &Snapshot) -> Result<Plan, Refusal> {
         Remedy::Cordon => node::cordon(snapshot, target),
         // Whoever is told changes nothing; the effect is what they do.
         Remedy::Notify => Ok(Vec::new()),
-        Remedy::Custom => custom::custom(snapshot),
+        Remedy::Custom => custom::custom(snapshot, target),
     };
     steps.map(Plan::new)
 }
@@ -145,6 +145,7 @@ fn step(verb: Verb, object: &Target, call: impl Into<String>) -> Step {
         object: object.clone(),
         changes: Vec::new(),
         body: None,
+        webhook: None,
         grace_period_seconds: None,
         propagation: None,
         wait: None,
@@ -185,8 +186,7 @@ fn setting(object: &Object, path: &Path, to: &Value) -> FieldChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{named_action, snapshot};
-    use schemas::policy::{Action, CustomAction};
+    use crate::testing::snapshot;
 
     #[test]
     fn the_digest_is_bound_to_the_object_and_the_change_alone() {
@@ -199,17 +199,5 @@ mod tests {
         let target = snapshot.target.as_mut().unwrap();
         target.target.uid = "another".to_owned();
         assert_ne!(plan(&snapshot).unwrap().digest, planned.digest);
-    }
-
-    #[test]
-    fn a_remedy_that_is_not_there_yet_says_so() {
-        let mut snapshot = snapshot();
-        snapshot.action.spec.action = Action {
-            custom_action: Some(CustomAction::default()),
-            ..named_action("x", Remedy::Custom)
-        };
-        let refusal = plan(&snapshot).unwrap_err();
-        assert_eq!(refusal.reason, Reason::NotImplementedYet);
-        assert!(refusal.message.contains("webhook"));
     }
 }

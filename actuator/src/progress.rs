@@ -17,7 +17,7 @@
 use jiff::{SignedDuration, Timestamp};
 use schemas::{
     action::{HealingActionStatus, Phase},
-    step::Step,
+    step::{Step, Verb},
 };
 
 use crate::{
@@ -177,11 +177,7 @@ pub fn running(status: &HealingActionStatus) -> &[Step] {
 
 fn during(status: &HealingActionStatus, seen: &Seen<'_>, now: Timestamp) -> Option<Transition> {
     Some(match seen {
-        Seen::Made => went_on(
-            status,
-            Reason::Executed,
-            "the API server accepted the change",
-        ),
+        Seen::Made => went_on(status, Reason::Executed, accepted(status)),
         Seen::Found => went_on(status, Reason::EffectFound, "the change was found made"),
         Seen::Arrived => went_on(status, Reason::Executed, "every call was made"),
         Seen::Waits(why) => held(status, (Reason::AwaitingStep, why), recheck(now), now),
@@ -210,6 +206,15 @@ fn during(status: &HealingActionStatus, seen: &Seen<'_>, now: Timestamp) -> Opti
         },
         Seen::Tried | Seen::Checked(_) => return None,
     })
+}
+
+/// Who said that the call was made.
+fn accepted(status: &HealingActionStatus) -> &'static str {
+    let current = running(status).iter().find(|step| step.done_at.is_none());
+    match current.map(|step| step.verb) {
+        Some(Verb::Call) => "the webhook answered that it was done",
+        Some(_) | None => "the API server accepted the change",
+    }
 }
 
 /// After a call: the next one, the wait for what it brings about, or verification.
@@ -288,8 +293,8 @@ fn after(status: &HealingActionStatus, seen: &Seen<'_>, now: Timestamp) -> Optio
         Check::Waiting(_) => {
             Transition::new(Phase::Verifying, waiting, message).until(recheck(now))
         }
-        Check::Done(Reason::Recovered, _) => {
-            Transition::new(Phase::Succeeded, Reason::Recovered, message)
+        Check::Done(reason @ (Reason::Recovered | Reason::Contained), _) => {
+            Transition::new(Phase::Succeeded, *reason, message)
         }
         Check::Done(Reason::Undone, _) => {
             Transition::new(Phase::RolledBack, Reason::Undone, message)

@@ -51,6 +51,8 @@ reasons! {
     ProtectedResource,
     /// The target does not exist, or is going away already.
     TargetGone,
+    /// The target's deletion does not hang, or not for long enough.
+    NotHanging,
     /// Another object has the target's name now.
     TargetReplaced,
     /// Somebody else changed the target after it was judged.
@@ -113,8 +115,8 @@ reasons! {
     AutoscalerOwnsReplicas,
     /// The remedy cannot be applied to an object of this kind.
     UnsupportedTarget,
-    /// The remedy is known, but this version cannot carry it out.
-    NotImplementedYet,
+    /// The object has none of the finalizers that may be removed.
+    NoFinalizer,
     /// The patch is not understood, or cannot be applied to the object.
     PatchInvalid,
     /// The patch would change a field that the action does not name, or that no patch may change.
@@ -123,6 +125,8 @@ reasons! {
     SizeNotAllowed,
     /// The policy's Job asks for more than a policy may give it.
     JobNotAllowed,
+    /// The policy's webhook is none that may be called.
+    WebhookNotAllowed,
     /// Too many nodes would be out of use at once.
     NodesAway,
     /// Trouble did not begin with a rollout.
@@ -171,6 +175,8 @@ reasons! {
     AwaitingRecovery,
     /// The target was seen recovered.
     Recovered,
+    /// The node is kept from harm's way as asked, and its trouble goes on.
+    Contained,
     /// The target did not recover in time.
     NotRecovered,
     /// The target is worse than before the change.
@@ -189,6 +195,7 @@ impl Reason {
             self,
             Self::TargetGone
                 | Self::TargetReplaced
+                | Self::NotHanging
                 | Self::Overtaken
                 | Self::NotNeededAnyMore
                 | Self::ApprovalTimeout

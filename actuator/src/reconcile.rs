@@ -29,6 +29,7 @@ use crate::{
     snapshot::{Past, Snapshot},
     telemetry::{Failure, Telemetry, Write},
     tenure::Tenure,
+    webhook::Webhooks,
 };
 
 mod pace;
@@ -87,6 +88,8 @@ impl Error {
 pub struct Driver {
     /// The API server; a client that sends each request once.
     pub client: Client,
+    /// Calls out of the cluster.
+    pub webhooks: Webhooks,
     /// Reads.
     pub gatherer: Gatherer,
     /// Writes and tells.
@@ -288,7 +291,7 @@ impl Driver {
     }
 
     async fn call(&self, permit: &Permit, snapshot: &Snapshot) -> Seen<'static> {
-        let (seen, outcome) = match execute(&self.client, permit).await {
+        let (seen, outcome) = match execute(&self.client, &self.webhooks, permit).await {
             Ok(()) => (Seen::Made, "made"),
             Err(error) => {
                 let text = error.explain();
@@ -304,6 +307,10 @@ impl Driver {
                     execute::Error::Ambiguous { .. } => {
                         (Seen::Held(Reason::Retrying, text), "held")
                     }
+                    execute::Error::Unanswered(_) => {
+                        let why = format!("it is not known whether this was done: {text}");
+                        (Seen::Refused(Reason::AnswerLost, why), "lost")
+                    }
                     execute::Error::Overtaken { .. } | execute::Error::Changed { .. } => {
                         (Seen::Overtaken(text), "overtaken")
                     }
@@ -313,7 +320,8 @@ impl Driver {
                     execute::Error::Refused { .. }
                     | execute::Error::Otherwise { .. }
                     | execute::Error::Manifest { .. }
-                    | execute::Error::UnknownKind { .. } => {
+                    | execute::Error::UnknownKind { .. }
+                    | execute::Error::Webhook(_) => {
                         (Seen::Refused(Reason::ExecutionFailed, text), "refused")
                     }
                 }

@@ -35,6 +35,7 @@ use crate::{
     telemetry::Telemetry,
     tenure::Tenure,
     upkeep::Upkeep,
+    webhook::{Webhooks, address::Rules},
 };
 
 /// What the actuator needs from the process it runs in.
@@ -75,6 +76,7 @@ pub async fn serve(
     // Whatever client this process shares, what is written to targets is sent once.
     let writer = runtime::kube::client_without_retries(&common.kube, "actuator").await?;
     let limits = limits(&common, &options);
+    let webhooks = webhooks(&options, &limits, &bus);
     let switched = pause::switched(&client, &limits.system_namespace);
     let tenure = Tenure::default();
     let (actions, store) = reflector::store();
@@ -88,6 +90,7 @@ pub async fn serve(
         gatherer: Gatherer::new(client, bus.clone(), limits),
         records: Records::new(writer.clone(), journal, telemetry.clone()),
         client: writer,
+        webhooks,
         telemetry: telemetry.clone(),
         tenure: tenure.clone(),
         lease: lease.clone(),
@@ -138,6 +141,15 @@ async fn healing_actions(client: &Client) -> anyhow::Result<Api<HealingAction>> 
     Ok(api)
 }
 
+fn webhooks(options: &Options, limits: &Limits, bus: &Bus) -> Webhooks {
+    Webhooks {
+        rules: limits.webhooks.clone(),
+        secrets: options.webhooks.secrets.clone(),
+        certificates: options.webhooks.certificates.clone(),
+        source: format!("/kubeskippy/{}/actuator", bus.cluster),
+    }
+}
+
 fn limits(common: &CommonArgs, options: &Options) -> Limits {
     let Options {
         cluster_per_hour,
@@ -151,6 +163,8 @@ fn limits(common: &CommonArgs, options: &Options) -> Limits {
         keep_actions_in_cluster: _,
         keep_actions_hours: _,
         upkeep_seconds: _,
+        hanging_seconds,
+        webhooks,
     } = options;
     let warmup = warmup_seconds.unwrap_or(common.lease.lease_seconds);
     Limits {
@@ -161,6 +175,11 @@ fn limits(common: &CommonArgs, options: &Options) -> Limits {
         node_percent: *node_percent,
         storm_pods: *storm_pods,
         warmup: SignedDuration::from_secs(i64::from(warmup)),
+        hanging: SignedDuration::from_secs(i64::from(*hanging_seconds)),
+        webhooks: Rules {
+            http: webhooks.http,
+            allow: webhooks.allow.clone(),
+        },
     }
 }
 

@@ -17,7 +17,7 @@ use schemas::{
 };
 use serde_json::Value;
 
-use crate::object::Object;
+use crate::{object::Object, webhook::address::Rules};
 
 /// How soon a guard that holds an action back looks again, where no instant is
 /// known at which its answer must change. The analyzer evaluates every 15 s, so
@@ -163,6 +163,10 @@ pub struct Limits {
     pub storm_pods: u32,
     /// How long an actuator looks on before it acts.
     pub warmup: SignedDuration,
+    /// How long a deletion may take beyond its grace before it counts as hanging.
+    pub hanging: SignedDuration,
+    /// Which webhooks may be called.
+    pub webhooks: Rules,
 }
 
 /// How many pods there are.

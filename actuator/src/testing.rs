@@ -20,6 +20,7 @@ use crate::{
     object::{Object, Workload},
     plan::plan,
     snapshot::{Fleet, Limits, Past, Policy, Population, Snapshot, Subject},
+    webhook::address::Rules,
 };
 
 /// 2030-01-01T12:00:00Z.
@@ -60,6 +61,7 @@ pub(crate) fn pod(name: &str, uid: &str) -> Object {
         resource_version: "7".to_owned(),
         created_at: Some(NOW - SignedDuration::from_hours(1)),
         terminating: false,
+        due_at: None,
         labels: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
         annotations: BTreeMap::new(),
         managers: Vec::new(),
@@ -240,6 +242,8 @@ pub(crate) fn snapshot() -> Snapshot {
             storm_pods: 10,
             node_percent: 10,
             warmup: SignedDuration::from_secs(15),
+            hanging: SignedDuration::from_mins(5),
+            webhooks: Rules::default(),
         },
     }
 }

@@ -8,10 +8,7 @@
 //! Pure: no IO, no clock.
 
 use jiff::Timestamp;
-use schemas::{
-    policy::Remedy,
-    step::{Step, Verb},
-};
+use schemas::step::{Step, Verb};
 
 use crate::{
     change::{self, State},
@@ -32,7 +29,7 @@ pub enum Undo {
 /// What takes back the calls that the action of `snapshot` has made.
 pub fn undo(snapshot: &Snapshot, now: Timestamp) -> Undo {
     let status = &snapshot.action.status;
-    if !is_reversible(snapshot.action.spec.action.kind) || !status.undo.is_empty() {
+    if !snapshot.action.spec.action.kind.is_reversible() || !status.undo.is_empty() {
         return Undo::Nothing;
     }
     let (mut steps, mut drift) = (Vec::new(), Vec::new());
@@ -63,20 +60,12 @@ pub fn changed_since(snapshot: &Snapshot, step: &Step) -> Vec<String> {
     }
 }
 
-/// Whether taking a remedy back gives the target what it had.
-pub const fn is_reversible(remedy: Remedy) -> bool {
-    match remedy {
-        Remedy::Scale | Remedy::Patch | Remedy::Resize | Remedy::Rollback | Remedy::Cordon => true,
-        Remedy::Restart | Remedy::Delete | Remedy::Notify | Remedy::Custom => false,
-    }
-}
-
 /// Whether a call changed more than the action's own stamp.
 pub fn restores(step: &Step) -> bool {
     match step.verb {
         Verb::Scale | Verb::Resize => true,
         Verb::Change => step.changes.len() > 1,
-        Verb::Evict | Verb::Delete | Verb::Create | Verb::Call => false,
+        Verb::Evict | Verb::Delete | Verb::Release | Verb::Create | Verb::Call => false,
     }
 }
 
@@ -101,7 +90,7 @@ mod tests {
         plan::plan,
         testing::{NOW, acting, named_action, workload},
     };
-    use schemas::policy::ScaleAction;
+    use schemas::policy::{Remedy, ScaleAction};
     use serde_json::json;
     use std::sync::Arc;
 

@@ -20,7 +20,7 @@ use crate::{
     plan::{evictable, operation},
     reason::Reason,
     snapshot::Snapshot,
-    undo::{changed_since, is_reversible, restores},
+    undo::{changed_since, restores},
 };
 
 mod effect;
@@ -160,9 +160,21 @@ pub fn verify(snapshot: &Snapshot, now: Timestamp) -> Check {
         return done(Reason::Harmed, verification, harm);
     }
     if spent >= timeout(snapshot) {
+        if unready.is_none() && contains(snapshot) {
+            let why = verification.message.take().unwrap_or_default();
+            let message = format!("no new pods come to the node, and it stays so; {why}");
+            return done(Reason::Contained, verification, message);
+        }
         return Check::Done(outcome, verification);
     }
     Check::Waiting(verification)
+}
+
+/// Whether the action keeps pods from a node rather than healing it. To take that back
+/// because the node is still sick would do harm, so being closed is all that is asked of it.
+fn contains(snapshot: &Snapshot) -> bool {
+    let spec = &snapshot.action.spec;
+    spec.action.kind == Remedy::Cordon && operation(snapshot) != CordonOperation::Uncordon
 }
 
 fn done(outcome: Reason, verification: Verification, message: String) -> Check {
@@ -189,7 +201,9 @@ fn judged<'a>(
         .as_ref()
         .map(|policy| &policy.spec.safety_rules);
     let is_checked = rules.is_none_or(|rules| rules.require_health_check);
-    let value = if is_checked && snapshot.action.spec.trigger.is_some() {
+    // Of what is gone there is no reading.
+    let is_read = snapshot.action.spec.trigger.is_some() && !is_removed(snapshot);
+    let value = if is_checked && is_read {
         value(snapshot, treated, since(snapshot, settled_at))
     } else {
         Value::Back(None)
@@ -239,7 +253,7 @@ fn is_replaced(snapshot: &Snapshot) -> bool {
 
 /// The fields of the change that somebody else has changed since.
 fn drift(snapshot: &Snapshot) -> Vec<String> {
-    if !is_reversible(snapshot.action.spec.action.kind) {
+    if !snapshot.action.spec.action.kind.is_reversible() {
         return Vec::new();
     }
     let made = snapshot.action.status.plan.iter();
@@ -282,7 +296,7 @@ fn compared(effect: Option<(Effect, Sense)>) -> String {
 fn harm(snapshot: &Snapshot, seen: &Verification, spent: SignedDuration) -> Option<String> {
     let timeout = timeout(snapshot);
     let is_late = spent >= timeout;
-    let is_early = spent >= timeout / 2 && is_reversible(snapshot.action.spec.action.kind);
+    let is_early = spent >= timeout / 2 && snapshot.action.spec.action.kind.is_reversible();
     let before = snapshot.action.status.baseline.as_ref()?;
     let owner = snapshot.top_owner()?;
     if let (Some(was), Some(workload)) = (before.ready, &owner.workload)
@@ -311,6 +325,7 @@ fn harm(snapshot: &Snapshot, seen: &Verification, spent: SignedDuration) -> Opti
 
 fn recovered(snapshot: &Snapshot, reading: Option<&Reading>) -> String {
     match reading.and_then(|reading| reading.value) {
+        None if is_removed(snapshot) => "it is gone".to_owned(),
         Some(value) => format!("ready, and the trigger's value is back: {value:.1}"),
         None if snapshot.action.spec.trigger.is_none() => {
             "ready; there is no trigger whose value could be looked at".to_owned()
@@ -371,10 +386,12 @@ fn unready(snapshot: &Snapshot, treated: &[&Object]) -> Option<String> {
     })
 }
 
-/// Whether the change takes away an object that nothing has to replace.
+/// Whether the change takes away an object that nothing has to replace, or that was replaced long ago.
 fn is_removed(snapshot: &Snapshot) -> bool {
     let spec = &snapshot.action.spec;
-    spec.action.kind == Remedy::Delete && spec.target_resource.kind != "Pod"
+    let mut steps = snapshot.action.status.plan.iter();
+    spec.action.kind == Remedy::Delete
+        && (spec.target_resource.kind != "Pod" || steps.any(|step| step.verb == Verb::Release))
 }
 
 /// Why a drained node is not empty yet, if it is not.

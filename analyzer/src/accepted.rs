@@ -11,7 +11,7 @@ use regex::Regex;
 use schemas::{
     operator::Operator,
     policy::{
-        Action, ConditionStatus, EventType, HealingPolicy, Mode, Severity, Trigger, TriggerType,
+        Action, Ai, ConditionStatus, EventType, HealingPolicy, Mode, Severity, Trigger, TriggerType,
     },
 };
 
@@ -41,6 +41,8 @@ pub struct Accepted {
     pub triggers: Vec<Watched>,
     /// What may be done, what is tried first standing first.
     pub ladder: Vec<Action>,
+    /// How causes are found, and what they may decide.
+    pub ai: Option<Ai>,
 }
 
 /// One trigger of a policy.
@@ -196,6 +198,7 @@ pub fn accept(policy: &HealingPolicy, bounds: &Bounds) -> Result<Accepted, Error
         scope,
         triggers,
         ladder: ladder(&spec.actions),
+        ai: spec.ai.clone(),
     })
 }
 

@@ -11,6 +11,13 @@ use schemas::{diagnosis::FailureMode, policy::Remedy, target::Target};
 
 use crate::{case::Case, evidence::Id};
 
+pub mod combine;
+pub mod opinion;
+pub mod outlook;
+pub mod question;
+pub mod review;
+pub mod rules;
+
 /// A cause that a rule, or recall, thinks possible.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hypothesis {

@@ -13,8 +13,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::{
-    action::HealingAction, alert::Alert, cluster_event::ClusterEvent, object::ObjectState,
-    observation::Observation, policy::HealingPolicy, sample::Shard, target::Target,
+    action::HealingAction, advice::Advice, alert::Alert, cluster_event::ClusterEvent,
+    object::ObjectState, observation::Observation, outcome::Lesson, policy::HealingPolicy,
+    sample::Shard, target::Target,
 };
 
 use crate::{
@@ -23,17 +24,22 @@ use crate::{
     inventory::Inventory,
     measure::Measured,
     recommend::Recommendation,
-    scrapes::Scrape,
+    scrapes::{NodesMessage, Scrape},
     told::{Told, TriggerKey},
     trigger::Episode,
     window::{Window, WindowConfig},
 };
 
+mod diagnostics;
 mod evaluate;
+mod inquiry;
 mod notice;
 mod observe;
+mod recollect;
 mod report;
 
+use diagnostics::Diagnostics;
+pub use inquiry::{Asked, ModelName};
 pub use report::PolicyReport;
 
 /// What does not change while the analyzer runs.
@@ -53,6 +59,8 @@ pub struct Settings {
     pub window: WindowConfig,
     /// Ticks before this one only fill the windows.
     pub evaluate_from: Timestamp,
+    /// The models that may be asked.
+    pub models: Vec<ModelName>,
 }
 
 /// One message.
@@ -62,8 +70,14 @@ pub enum Input {
     Object(Box<ObjectState>, Timestamp),
     /// A cluster event.
     Event(Box<ClusterEvent>),
+    /// The nodes of a scrape. They are evaluated with its containers.
+    Nodes(NodesMessage),
     /// All there is of a scrape. It is evaluated.
     Scrape(Scrape),
+    /// What a model replied.
+    Advice(Box<Advice>),
+    /// What a finished action teaches.
+    Lesson(Box<Lesson>),
 }
 
 /// What is known beside the streams.
@@ -89,6 +103,8 @@ pub enum Output {
     Propose(Box<Proposal>),
     /// Report on the target of an open action.
     Observe(ActionName, Box<Observation>),
+    /// Ask a model about a case.
+    Ask(Box<Asked>),
     /// What a policy's status says.
     Report(Box<PolicyReport>),
 }
@@ -142,7 +158,10 @@ pub struct Analysis {
     policies: BTreeMap<String, Compiled>,
     episodes: BTreeMap<TriggerKey, BTreeMap<String, Tracked>>,
     actions: Actions,
+    diagnostics: Diagnostics,
     tally: Tally,
+    /// Why nodes could not be read since the last scrape.
+    malformed_nodes: Vec<&'static str>,
     evaluated_at: Option<Timestamp>,
 }
 
@@ -151,12 +170,14 @@ impl Analysis {
     pub fn new(settings: Settings) -> Self {
         Self {
             window: Window::new(settings.window),
+            diagnostics: Diagnostics::new(settings.models.clone()),
             settings,
             inventory: Inventory::default(),
             policies: BTreeMap::new(),
             episodes: BTreeMap::new(),
             actions: Actions::default(),
             tally: Tally::default(),
+            malformed_nodes: Vec::new(),
             evaluated_at: None,
         }
     }
@@ -170,6 +191,21 @@ impl Analysis {
             }
             Input::Event(event) => {
                 self.window.append_events(&[*event]);
+                Vec::new()
+            }
+            Input::Advice(advice) => {
+                self.diagnostics.hear(*advice);
+                Vec::new()
+            }
+            Input::Lesson(lesson) => {
+                self.diagnostics.learn(*lesson);
+                Vec::new()
+            }
+            Input::Nodes(nodes) => {
+                match self.window.append_nodes(nodes.tick, &nodes.payload) {
+                    Ok(_) => {}
+                    Err(error) => self.malformed_nodes.push(error.reason()),
+                }
                 Vec::new()
             }
             Input::Scrape(scrape) => self.take_scrape(&scrape, view),
@@ -187,6 +223,7 @@ impl Analysis {
         let at = scrape.at;
         self.tally = Tally {
             missing: u64::from(scrape.missing()),
+            malformed: std::mem::take(&mut self.malformed_nodes),
             ..Tally::default()
         };
         for (index, payload) in &scrape.shards {

@@ -1,5 +1,5 @@
 //! The conditions that people name: those of an object's status, and
-//! CrashLoopBackOff, OOMKilled, ImagePullBackOff and Unschedulable.
+//! CrashLoopBackOff, OOMKilled, ImagePullBackOff, Unschedulable and `NotReady`.
 //!
 //! In: the last known state of an object and the event time. Out: whether the
 //! condition is true, false or unknown.
@@ -65,6 +65,7 @@ pub fn condition(
         "OOMKilled" => derived(state, |container| was_oom_killed(container, at)),
         "ImagePullBackOff" => derived(state, lacks_image),
         "Unschedulable" => unschedulable(state),
+        "NotReady" => not_ready(state),
         _ => state.condition(kind).map(|condition| Known {
             status: match condition.status.as_str() {
                 "True" => ConditionStatus::True,
@@ -187,10 +188,27 @@ fn unschedulable(state: &ObjectState) -> Option<Known> {
     })
 }
 
+/// Of a node, as `kubectl get nodes` has it: that it says it is not ready, and that it says nothing any more, are the same.
+fn not_ready(state: &ObjectState) -> Option<Known> {
+    let ready = state
+        .condition("Ready")
+        .filter(|_| state.target.kind == "Node")?;
+    let status = if ready.status == "True" {
+        ConditionStatus::False
+    } else {
+        ConditionStatus::True
+    };
+    Some(Known {
+        status,
+        container: None,
+        reason: ready.reason.clone(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{at, pod};
+    use crate::testing::{at, node, pod};
 
     fn container(state: &str, reason: &str, restarts: u32, ended: i64) -> ContainerState {
         ContainerState {
@@ -305,6 +323,19 @@ mod tests {
         let ready = condition(&state, "Ready", None, at(0)).unwrap();
         assert_eq!(ready.status, ConditionStatus::False);
         assert_eq!(condition(&state, "Synced", None, at(0)), None);
+    }
+
+    #[test]
+    fn a_node_that_says_no_and_one_that_says_nothing_are_not_ready() {
+        let is = |status: &str| {
+            let state = node("n1", status);
+            condition(&state, "NotReady", None, at(0)).unwrap().status
+        };
+        assert_eq!(is("True"), ConditionStatus::False);
+        assert_eq!(is("False"), ConditionStatus::True);
+        assert_eq!(is("Unknown"), ConditionStatus::True);
+        let pod = pod("web").condition("Ready", "False").state();
+        assert_eq!(condition(&pod, "NotReady", None, at(0)), None);
     }
 
     #[test]

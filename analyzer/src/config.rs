@@ -141,6 +141,7 @@ impl Options {
                 ..WindowConfig::default()
             },
             evaluate_from: now.saturating_sub(replay.evaluate).unwrap_or(now),
+            models: Vec::new(),
         }
     }
 }

@@ -148,6 +148,7 @@ impl Emitter {
                 Output::Alert(_) => {}
                 Output::Observe(name, observation) => observed.push((name, observation)),
                 Output::Propose(proposal) => proposed.push(proposal),
+                Output::Ask(_) => {}
                 Output::Report(report) => reports.push(report),
             }
         }

@@ -12,10 +12,12 @@ use std::{collections::BTreeMap, fmt};
 use jiff::{SignedDuration, Timestamp};
 use schemas::{
     diagnosis::Provenance,
-    object::{Probes, Resources},
+    object::{ObjectCondition, Probes, QuotaState, Resources},
     policy::Remedy,
     target::Target,
 };
+
+pub mod describe;
 
 /// Identifier of a piece within its case: `E1`, `E2`, …
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -382,4 +384,26 @@ pub struct Scheduling {
     pub unmatched: u32,
     /// Whether a volume claim that is not bound stands in the way.
     pub unbound: bool,
+}
+
+/// Whether a condition of a node says that it runs out of something.
+pub fn is_pressure(condition: &ObjectCondition) -> bool {
+    let kind = condition.kind.as_str();
+    condition.status == "True" && (kind.ends_with("Pressure") || kind == "NetworkUnavailable")
+}
+
+/// The share of a quota from which on it counts as used up: what is refused next is rarely as small as the rest.
+const NEARLY: f64 = 0.9;
+
+/// Whether any resource of a quota is used up, or nearly.
+pub fn is_used_up(quota: &QuotaState) -> bool {
+    exhausted(quota).next().is_some()
+}
+
+/// The resources of a quota that are used up, or nearly: name, what is used, what may be used.
+pub fn exhausted(quota: &QuotaState) -> impl Iterator<Item = (&str, f64, f64)> {
+    quota.hard.iter().filter_map(|(resource, hard)| {
+        let used = quota.used.get(resource).copied()?;
+        (used >= NEARLY * hard).then_some((resource.as_str(), used, *hard))
+    })
 }

@@ -96,6 +96,7 @@ pub fn reading(offence: &Offence<'_>, target: &Target) -> TriggerReading {
         offender,
         episode,
         measured,
+        opinion: _,
     } = offence;
     let offender = &offender.target;
     let other = (offender.uid != target.uid).then_some(offender);
@@ -122,6 +123,7 @@ pub fn diagnosis(offence: &Offence<'_>) -> Diagnosis {
         offender,
         episode,
         measured,
+        opinion: _,
     } = offence;
     let provenance = match watched.source {
         Source::Metric { .. } | Source::Trend { .. } => "metric",
@@ -197,7 +199,7 @@ fn span(span: SignedDuration) -> String {
 }
 
 /// A text of at most `most` characters.
-fn cut(text: String, most: usize) -> String {
+pub(crate) fn cut(text: String, most: usize) -> String {
     if text.chars().count() <= most {
         return text;
     }

@@ -10,8 +10,8 @@ use async_nats::jetstream;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{bus::Bus, clock, health::Gate, lease::Lease, shutdown::Shutdown};
 use schemas::{
-    alert::Alert, cluster_event::ClusterEvent, envelope::Envelope, object::ObjectState,
-    policy::HealingPolicy, subject::Stream,
+    advice::Advice, alert::Alert, cluster_event::ClusterEvent, envelope::Envelope,
+    object::ObjectState, outcome::Lesson, policy::HealingPolicy, subject::Stream,
 };
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
@@ -20,8 +20,9 @@ use crate::{
     config::{Options, Replay},
     emit::{Emission, SharedTold, lock},
     feed::{Feed, Item, Source},
+    learn,
     policies::Policies,
-    scrapes::{self, Scrape, Scrapes, ShardMessage},
+    scrapes::{self, Message, Scrape, Scrapes},
     telemetry::{OfStream, Telemetry},
     told::Told,
 };
@@ -44,6 +45,10 @@ pub(crate) struct Gates {
     pub(crate) events: Gate,
     /// Each stream.
     pub(crate) alerts: Gate,
+    /// Each stream.
+    pub(crate) advice: Gate,
+    /// Each stream.
+    pub(crate) journal: Gate,
     /// The last tick is fresh.
     pub(crate) ticks: Gate,
     /// Who holds the lease is known.
@@ -103,10 +108,12 @@ struct Intake<'a> {
     replay: Replay,
     analysis: Analysis,
     scrapes: Scrapes,
-    samples: Feed<ShardMessage>,
+    samples: Feed<Message>,
     objects: Feed<(Box<ObjectState>, Timestamp)>,
     events: Feed<Box<ClusterEvent>>,
     alerts: Feed<Box<Envelope<Alert>>>,
+    advice: Feed<Box<Advice>>,
+    lessons: Feed<Box<Lesson>>,
     interval: SignedDuration,
     begun: Timestamp,
     caught_up: bool,
@@ -128,6 +135,8 @@ impl<'a> Intake<'a> {
         let objects = source(Stream::Objects, back(replay.objects), &gates.objects);
         let events = source(Stream::Events, back(replay.samples), &gates.events);
         let alerts = source(Stream::Alerts, None, &gates.alerts);
+        let advice = source(Stream::Advice, None, &gates.advice);
+        let lessons = source(Stream::Journal, back(learn::SPAN), &gates.journal);
         let settings = parts.options.settings(&parts.bus.cluster, replay, now);
         tracing::info!(
             samples_from = ?samples.from.map(|from| from.to_string()),
@@ -143,6 +152,8 @@ impl<'a> Intake<'a> {
             objects: Feed::follow(objects, read_object, shutdown.clone()),
             events: Feed::follow(events, read_event, shutdown.clone()),
             alerts: Feed::follow(alerts, read_alert, shutdown.clone()),
+            advice: Feed::follow(advice, read_advice, shutdown.clone()),
+            lessons: Feed::follow(lessons, read_lesson, shutdown.clone()),
             interval: SignedDuration::from_secs(15),
             begun: now,
             caught_up: false,
@@ -181,8 +192,24 @@ impl<'a> Intake<'a> {
                 Item::Skipped(_) | Item::Restarted => {}
             }
         }
+        // What was replied, and what was learned, is known before the first decision as well.
+        loop {
+            match self.advice.next().await {
+                Item::Message(_, advice) => self.take_in(Input::Advice(advice)),
+                Item::Reached(_) => break,
+                Item::Skipped(_) | Item::Restarted => {}
+            }
+        }
+        loop {
+            match self.lessons.next().await {
+                Item::Message(_, lesson) => self.take_in(Input::Lesson(lesson)),
+                Item::Reached(_) => break,
+                Item::Skipped(_) | Item::Restarted => {}
+            }
+        }
     }
 
+    /// Hears what was told since the last time.
     fn hear(&mut self) {
         let mut told = lock(&self.parts.told);
         while let Some(item) = self.alerts.try_next() {
@@ -190,11 +217,35 @@ impl<'a> Intake<'a> {
                 told.hear(&event);
             }
         }
+        drop(told);
+        while let Some(item) = self.advice.try_next() {
+            if let Item::Message(_, advice) = item {
+                self.take_in(Input::Advice(advice));
+            }
+        }
+        while let Some(item) = self.lessons.try_next() {
+            if let Item::Message(_, lesson) = item {
+                self.take_in(Input::Lesson(lesson));
+            }
+        }
     }
 
-    async fn take(&mut self, item: Item<ShardMessage>) {
+    /// Takes in a message from which nothing follows before the next scrape.
+    fn take_in(&mut self, input: Input) {
+        let told = Told::default();
+        let nothing = View {
+            policies: &[],
+            actions: &[],
+            told: &told,
+            live: false,
+        };
+        self.analysis.step(input, &nothing);
+    }
+
+    async fn take(&mut self, item: Item<Message>) {
         match item {
-            Item::Message(_, shard) => {
+            Item::Message(_, Message::Nodes(nodes)) => self.apply(Input::Nodes(nodes)),
+            Item::Message(_, Message::Containers(shard)) => {
                 let taken = self.scrapes.take(shard);
                 self.parts.telemetry.late.inc_by(u64::from(taken.late));
                 for scrape in taken.scrapes {
@@ -239,6 +290,18 @@ impl<'a> Intake<'a> {
             .observe(begun.elapsed().as_secs_f64());
         self.count(at);
         self.send(at, outputs).await;
+    }
+
+    /// Takes in what leads to nothing before the next scrape.
+    fn apply(&mut self, input: Input) {
+        let told = Told::default();
+        let nothing = View {
+            policies: &[],
+            actions: &[],
+            told: &told,
+            live: false,
+        };
+        self.analysis.step(input, &nothing);
     }
 
     /// Applies the objects and events that the collector had published before the scrape.
@@ -345,13 +408,11 @@ impl<'a> Intake<'a> {
     }
 }
 
-fn read_shard(
-    message: &jetstream::Message,
-    _: Timestamp,
-) -> Result<Option<ShardMessage>, &'static str> {
+fn read_shard(message: &jetstream::Message, _: Timestamp) -> Result<Option<Message>, &'static str> {
     let headers = message.headers.as_ref();
     let header = |name: &'static str| headers?.get(name).map(async_nats::HeaderValue::as_str);
-    scrapes::read(header, message.payload.clone()).map_err(|error| error.reason())
+    let read = scrapes::read(header, message.payload.clone());
+    read.map(Some).map_err(|error| error.reason())
 }
 
 fn read_object(
@@ -372,6 +433,25 @@ fn read_event(
     serde_json::from_slice(&message.payload)
         .map(Some)
         .map_err(|_| "NotAnEvent")
+}
+
+fn read_advice(
+    message: &jetstream::Message,
+    _: Timestamp,
+) -> Result<Option<Box<Advice>>, &'static str> {
+    serde_json::from_slice(&message.payload)
+        .map(Some)
+        .map_err(|_| "NotAdvice")
+}
+
+fn read_lesson(
+    message: &jetstream::Message,
+    _: Timestamp,
+) -> Result<Option<Box<Lesson>>, &'static str> {
+    let lesson = learn::read::lesson(&message.payload);
+    lesson
+        .map(|lesson| lesson.map(Box::new))
+        .map_err(learn::read::Error::reason)
 }
 
 fn read_alert(

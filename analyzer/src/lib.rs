@@ -30,6 +30,7 @@ pub mod evidence;
 pub mod explain;
 pub mod forecast;
 pub mod inventory;
+pub mod learn;
 pub mod measure;
 pub mod promql;
 pub mod recommend;
@@ -108,6 +109,8 @@ pub async fn analyze(
         objects: health.gate("objects stream"),
         events: health.gate("events stream"),
         alerts: health.gate("alerts stream"),
+        advice: health.gate("advice stream"),
+        journal: health.gate("journal stream"),
         ticks: health.gate("ticks"),
         lease: health.gate("analyzer lease"),
     };

@@ -189,7 +189,12 @@ impl Measurements<'_> {
 
     fn of_counts(&self, state: &ObjectState, counts: &BTreeMap<String, u64>) -> Measured {
         let count = |uid: &str| counts.get(uid).copied().unwrap_or(0);
-        let own = self.exact(precise(count(&state.target.uid)));
+        // Kubelets put the name of their node where its UID belongs.
+        let by_name = match state.target.kind.as_str() {
+            "Node" => count(&state.target.name),
+            _ => 0,
+        };
+        let own = self.exact(precise(count(&state.target.uid).saturating_add(by_name)));
         if state.pod.is_some() {
             return own;
         }

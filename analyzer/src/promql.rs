@@ -51,6 +51,7 @@ const MAX_LENGTH: usize = 2048;
 pub struct Query {
     text: String,
     plan: Plan,
+    of_nodes: bool,
 }
 
 impl Query {
@@ -59,9 +60,12 @@ impl Query {
         within_length(text)?;
         let parsed = promql_parser::parser::parse(text);
         let expr = parsed.map_err(|message| Error::Syntax { message })?;
+        let plan = check::plan(&expr, 0)?;
+        let of_nodes = plan.of_nodes()?.unwrap_or(false);
         Ok(Self {
             text: text.to_owned(),
-            plan: check::plan(&expr, 0)?,
+            plan,
+            of_nodes,
         })
     }
 
@@ -88,6 +92,11 @@ fn within_length(text: &str) -> Result<(), Error> {
 
 /// The answer at an instant.
 pub fn evaluate(query: &Query, window: &Window, at: Timestamp) -> Result<Vector, Error> {
+    let window = if query.of_nodes {
+        window.nodes()
+    } else {
+        window
+    };
     let mut eval = Eval::new(window, at.as_millisecond());
     let frame = match eval.plan(&query.plan)? {
         Side::Vector(frame) => frame,

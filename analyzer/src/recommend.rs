@@ -7,9 +7,12 @@
 //!
 //! Pure: no IO, no clock.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use schemas::{
     action::{self, HealingAction, HealingActionSpec, Phase, TargetResource},
+    diagnosis::Diagnosis,
     object::ObjectState,
     policy::{Action, Mode, Remedy},
     target::Target,
@@ -18,6 +21,7 @@ use schemas::{
 use crate::{
     accepted::{Accepted, Watched},
     actions::{self, ActionName, Actions},
+    advise::opinion::{Abstained, Opinion},
     explain,
     inventory::Inventory,
     measure::Measured,
@@ -38,6 +42,8 @@ pub struct Offence<'a> {
     pub episode: Episode,
     /// The value seen last.
     pub measured: &'a Measured,
+    /// What the advisors make of it, where they were asked.
+    pub opinion: Option<&'a Opinion>,
 }
 
 /// What deciding takes into account, beside the offence.
@@ -106,6 +112,9 @@ pub enum Held {
     /// No rung is left.
     #[error("every action was tried")]
     EveryActionTried,
+    /// What was found of the cause speaks against acting, or an answer is awaited.
+    #[error(transparent)]
+    Abstained(#[from] Abstained),
     /// The target rests after an action.
     #[error("cooldown until {until}")]
     Cooldown {
@@ -139,9 +148,9 @@ pub enum Held {
 ///
 /// # Errors
 /// Why nothing is to be done, now or at all.
-pub fn recommend(
-    offence: &Offence<'_>,
-    around: &Circumstances<'_>,
+pub fn recommend<'a>(
+    offence: &Offence<'a>,
+    around: &Circumstances<'a>,
 ) -> Result<Recommendation, Held> {
     let policy = offence.policy;
     if policy.mode == Mode::Monitor {
@@ -171,7 +180,7 @@ pub fn recommend(
         },
         action: chosen.clone(),
         trigger: Some(explain::reading(offence, &target)),
-        diagnosis: Some(explain::diagnosis(offence)),
+        diagnosis: Some(diagnosis(offence, chosen.kind)),
         dry_run: policy.mode == Mode::Dryrun,
         approval: None,
         feedback: Vec::new(),
@@ -179,13 +188,32 @@ pub fn recommend(
     Ok(Recommendation { name, spec })
 }
 
-/// The name of the action that is rung number `rung` of the episode's ladder.
-fn name_of(offence: &Offence<'_>, rung: usize) -> ActionName {
-    let starts_at = offence.episode.since.as_millisecond();
-    let episode = match rung {
+/// What the advisors say, or else what the trigger itself does, and what the remedy is expected to do.
+fn diagnosis(offence: &Offence<'_>, remedy: Remedy) -> Diagnosis {
+    let Some(opinion) = offence.opinion else {
+        return explain::diagnosis(offence);
+    };
+    if opinion.diagnosis.cause.is_empty() {
+        return explain::diagnosis(offence);
+    }
+    Diagnosis {
+        expected_effect: opinion.expected.get(&remedy).cloned(),
+        ..opinion.diagnosis.clone()
+    }
+}
+
+/// What names rung number `rung` of the ladder of an episode that began at `since`.
+pub fn episode(since: Timestamp, rung: usize) -> String {
+    let starts_at = since.as_millisecond();
+    match rung {
         0 => starts_at.to_string(),
         _ => format!("{starts_at}/{rung}"),
-    };
+    }
+}
+
+/// The name of the action that is rung number `rung` of the episode's ladder.
+fn name_of(offence: &Offence<'_>, rung: usize) -> ActionName {
+    let episode = episode(offence.episode.since, rung);
     let policy = offence.policy;
     let name = action::name(
         &policy.name,
@@ -197,25 +225,37 @@ fn name_of(offence: &Offence<'_>, rung: usize) -> ActionName {
     (policy.namespace.clone(), name)
 }
 
-/// The first rung that was not tried; each before it ended in failure.
+/// The rung to try: one that was not tried, when every one that was tried ended in failure.
 fn next_rung<'a>(
     offence: &Offence<'a>,
-    around: &Circumstances<'_>,
+    around: &Circumstances<'a>,
 ) -> Result<(usize, &'a Action), Held> {
     let rungs: Vec<&Action> = offence.policy.rungs(&offence.watched.name).collect();
     if rungs.is_empty() {
         return Err(Held::NoAction);
     }
-    let first = predecessor(offence, around).map_or(0, |before| rung_after(before, &rungs));
-    for (rung, chosen) in rungs.into_iter().enumerate().skip(first) {
+    let tried = tried_before(offence, around);
+    let mut untried = Vec::new();
+    let mut flying = None;
+    for (rung, chosen) in rungs.into_iter().enumerate() {
         let name = name_of(offence, rung);
         match around.actions.get(&name) {
             Some(existing) => goes_on_after(existing, &name)?,
             None if was_deleted(&name, around) => return Err(Held::Deleted { action: name.1 }),
-            None => return Ok((rung, chosen)),
+            None if around.actions.is_in_flight(&name) => flying = Some((rung, chosen)),
+            None if tried.contains(chosen.name.as_str()) => {}
+            None => untried.push((rung, chosen)),
         }
     }
-    Err(Held::EveryActionTried)
+    // What was asked for is asked for again until it is seen, whatever is thought of it by now.
+    if let Some(flying) = flying {
+        return Ok(flying);
+    }
+    let picked = match offence.opinion {
+        Some(opinion) if !untried.is_empty() => opinion.pick(&untried)?,
+        Some(_) | None => untried.first().copied(),
+    };
+    picked.ok_or(Held::EveryActionTried)
 }
 
 /// Whether the ladder goes on after an action: only when it was verified as not having helped.
@@ -250,57 +290,72 @@ fn was_deleted(name: &ActionName, around: &Circumstances<'_>) -> bool {
 /// target had rested. Without this a ladder would never be climbed on pods,
 /// each of which is a new one after every restart.
 fn predecessor<'a>(offence: &Offence<'a>, around: &Circumstances<'a>) -> Option<&'a HealingAction> {
-    let Offence {
-        policy,
-        watched,
-        offender,
-        episode,
-        measured: _,
-    } = offence;
-    let owner = offender.owners.last()?;
-    let created_at = offender.created_at?;
+    let created_at = offence.offender.created_at?;
     let is_before = |before: &&HealingAction| {
-        let status = actions::status(before);
-        let same_trigger = before
-            .spec
-            .trigger
-            .as_ref()
-            .is_some_and(|trigger| trigger.name == watched.name);
-        let same_owner = status.owner_uid.as_deref() == Some(owner.uid.as_str());
         // Creation times of objects are whole seconds.
-        let replaced = status
+        let replaced = actions::status(before)
             .started_at
             .is_some_and(|started| created_at.as_second() >= started.as_second());
-        let soon = actions::ended_at(before)
-            .is_some_and(|ended| episode.since.duration_since(ended) <= watched.cooldown);
-        let other = actions::offender_uid(before) != Some(offender.target.uid.as_str());
-        same_trigger && same_owner && replaced && soon && other && !before.spec.dry_run
+        let other = actions::offender_uid(before) != Some(offence.offender.target.uid.as_str());
+        replaced
+            && other
+            && is_about_the_same(offence, before)
+            && is_soon_after(offence, before, offence.episode.since)
     };
     around
         .actions
-        .of_policy(&policy.namespace, &policy.name)
+        .of_policy(&offence.policy.namespace, &offence.policy.name)
         .filter(is_before)
         .max_by_key(|action| actions::ended_at(action))
 }
 
-/// Where the ladder goes on for the replacement of an action's target.
-fn rung_after(before: &HealingAction, rungs: &[&Action]) -> usize {
-    let failed = matches!(actions::phase(before), Phase::Failed | Phase::RolledBack);
-    let tried = rungs
-        .iter()
-        .position(|rung| rung.name == before.spec.action.name);
-    match tried {
-        Some(tried) if failed => tried + 1,
-        Some(_) | None => 0,
+/// Whether an action was about the same trigger, under the same owner, and in earnest.
+fn is_about_the_same(offence: &Offence<'_>, before: &HealingAction) -> bool {
+    let Some(owner) = offence.offender.owners.last() else {
+        return false;
+    };
+    let trigger = before.spec.trigger.as_ref();
+    trigger.is_some_and(|trigger| trigger.name == offence.watched.name)
+        && actions::status(before).owner_uid.as_deref() == Some(owner.uid.as_str())
+        && !before.spec.dry_run
+}
+
+/// Whether trouble that began at `since` began before the target of an action had rested.
+fn is_soon_after(offence: &Offence<'_>, before: &HealingAction, since: Timestamp) -> bool {
+    actions::ended_at(before)
+        .is_some_and(|ended| since.duration_since(ended) <= offence.watched.cooldown)
+}
+
+/// Names of the rungs that were tried in vain on what the offender replaces, and on what that replaced.
+fn tried_before<'a>(offence: &Offence<'a>, around: &Circumstances<'a>) -> BTreeSet<&'a str> {
+    let mut tried = BTreeSet::new();
+    let mut next = predecessor(offence, around).filter(|before| has_failed(before));
+    while let Some(before) = next {
+        tried.insert(before.spec.action.name.as_str());
+        let Some(trigger) = &before.spec.trigger else {
+            break;
+        };
+        next = around
+            .actions
+            .of_policy(&offence.policy.namespace, &offence.policy.name)
+            .filter(|earlier| has_failed(earlier) && is_about_the_same(offence, earlier))
+            .filter(|earlier| actions::ended_at(earlier) < actions::ended_at(before))
+            .filter(|earlier| is_soon_after(offence, earlier, trigger.since))
+            .max_by_key(|earlier| actions::ended_at(earlier));
     }
+    tried
+}
+
+fn has_failed(action: &HealingAction) -> bool {
+    matches!(actions::phase(action), Phase::Failed | Phase::RolledBack)
 }
 
 /// Until when the target rests: the cooldown after the last action that
 /// touched it, the offender, or what the offender replaced.
-fn resting_until(
-    offence: &Offence<'_>,
+fn resting_until<'a>(
+    offence: &Offence<'a>,
     target: &Target,
-    around: &Circumstances<'_>,
+    around: &Circumstances<'a>,
 ) -> Option<Timestamp> {
     let offender = offence.offender.target.uid.as_str();
     let touched = around.actions.iter().filter(|action| {

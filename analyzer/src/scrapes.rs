@@ -82,21 +82,36 @@ impl Error {
 /// The interval of a collector that does not say it.
 const USUAL_INTERVAL: SignedDuration = SignedDuration::from_secs(15);
 
-/// Reads the headers of a sample message, which `header` looks up; `None` for
-/// samples of another kind, which are none of the analyzer's business yet.
+/// The nodes of a scrape, as they came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodesMessage {
+    /// The instant of the scrape.
+    pub tick: Timestamp,
+    /// The rows, as an Arrow IPC stream.
+    pub payload: Bytes,
+}
+
+/// A sample message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Some of the containers of a scrape.
+    Containers(ShardMessage),
+    /// The nodes of a scrape.
+    Nodes(NodesMessage),
+}
+
+/// Reads the headers of a sample message, which `header` looks up.
 ///
 /// # Errors
 /// When a header lacks or cannot be read.
 pub fn read<'a>(
     header: impl Fn(&'static str) -> Option<&'a str>,
     payload: Bytes,
-) -> Result<Option<ShardMessage>, Error> {
+) -> Result<Message, Error> {
     let needed = |name| header(name).ok_or(Error::Missing(name));
     let schema = needed(sample::SCHEMA)?;
-    if schema == sample::NODE_SCHEMA_VERSION {
-        return Ok(None);
-    }
-    if schema != sample::SCHEMA_VERSION {
+    let is_of_nodes = schema == sample::NODE_SCHEMA_VERSION;
+    if schema != sample::SCHEMA_VERSION && !is_of_nodes {
         return Err(Error::Schema(schema.chars().take(64).collect()));
     }
     let malformed = Error::Malformed;
@@ -105,6 +120,9 @@ pub fn read<'a>(
         .ok()
         .and_then(|tick| Timestamp::from_millisecond(tick).ok())
         .ok_or(malformed(sample::TICK))?;
+    if is_of_nodes {
+        return Ok(Message::Nodes(NodesMessage { tick, payload }));
+    }
     let shard = needed(sample::SHARD)?
         .parse()
         .map_err(|_| malformed(sample::SHARD))?;
@@ -114,7 +132,7 @@ pub fn read<'a>(
     let optional = |name| header(name).map(|text| text.parse::<u32>().map_err(|_| malformed(name)));
     let gap = optional(sample::GAP).transpose()?.unwrap_or(0);
     let interval = optional(sample::INTERVAL).transpose()?.filter(|ms| *ms > 0);
-    Ok(Some(ShardMessage {
+    Ok(Message::Containers(ShardMessage {
         tick,
         shard,
         cut,
@@ -261,7 +279,9 @@ mod tests {
             sample::CUT => Some("objects=4,events=2"),
             _ => None,
         };
-        let message = read(headers, Bytes::new()).unwrap().unwrap();
+        let Message::Containers(message) = read(headers, Bytes::new()).unwrap() else {
+            panic!("not of containers");
+        };
         assert_eq!((message.tick, message.cut.objects), (at(15), 4));
         let none = read(|_| None, Bytes::new()).unwrap_err();
         assert_eq!(none, Error::Missing(sample::SCHEMA));
@@ -276,8 +296,14 @@ mod tests {
             read(newer, Bytes::new()).unwrap_err().reason(),
             "UnknownSchema"
         );
-        let nodes = |_: &'static str| Some("nodes/1");
-        assert_eq!(read(nodes, Bytes::new()), Ok(None));
+        let nodes = |name: &'static str| match name {
+            sample::SCHEMA => Some("nodes/1"),
+            other => headers(other),
+        };
+        let Message::Nodes(message) = read(nodes, Bytes::new()).unwrap() else {
+            panic!("not of nodes");
+        };
+        assert_eq!(message.tick, at(15));
     }
 
     proptest! {

@@ -14,7 +14,10 @@ use schemas::{
     action::{HealingAction, HealingActionStatus, Phase},
     alert::{Alert, AlertKind},
     duration::Duration,
-    object::{ContainerState, ObjectCondition, ObjectState, Owner, PodState, Replicas},
+    object::{
+        ContainerState, NodeState, ObjectCondition, ObjectState, Owner, PodState, Reference,
+        Replicas, RevisionState, ServiceName, ServiceState,
+    },
     operator::Operator,
     policy::{
         Action, ConditionTrigger, EventTrigger, HealingPolicy, HealingPolicySpec, MetricTrigger,
@@ -25,7 +28,11 @@ use schemas::{
 };
 
 use crate::{
-    accepted::Bounds, analysis::Settings, recommend::Recommendation, scope::Scope, scrapes::Scrape,
+    accepted::Bounds,
+    analysis::Settings,
+    recommend::Recommendation,
+    scope::Scope,
+    scrapes::{NodesMessage, Scrape},
     window::WindowConfig,
 };
 
@@ -106,6 +113,40 @@ impl PodBuilder {
         self
     }
 
+    pub(crate) fn on(mut self, node: &str) -> Self {
+        node.clone_into(&mut self.0.pod.as_mut().unwrap().node);
+        self
+    }
+
+    /// Not ready, its only container waiting.
+    pub(crate) fn waiting(mut self, reason: &str) -> Self {
+        let pod = self.0.pod.as_mut().unwrap();
+        "Pending".clone_into(&mut pod.phase);
+        let container = &mut pod.containers[0];
+        "waiting".clone_into(&mut container.state);
+        reason.clone_into(&mut container.reason);
+        container.ready = false;
+        self.condition("Ready", "False")
+    }
+
+    pub(crate) fn calls(mut self, service: &str) -> Self {
+        self.0.pod.as_mut().unwrap().calls.push(ServiceName {
+            namespace: "shop".to_owned(),
+            name: service.to_owned(),
+        });
+        self
+    }
+
+    pub(crate) fn needs(mut self, kind: &str, name: &str, via: &str) -> Self {
+        self.0.pod.as_mut().unwrap().needs.push(Reference {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            via: via.to_owned(),
+            optional: false,
+        });
+        self
+    }
+
     pub(crate) fn unlimited(mut self) -> Self {
         let pod = self.0.pod.as_mut().unwrap();
         pod.containers[0].resources = schemas::object::Resources::default();
@@ -117,13 +158,25 @@ impl PodBuilder {
     }
 }
 
-fn object(kind: &str, name: &str) -> ObjectState {
+pub(crate) fn object(kind: &str, name: &str) -> ObjectState {
     ObjectState {
         target: target(kind, name),
         observed_at: at(0),
         created_at: Some(at(0)),
         ..ObjectState::default()
     }
+}
+
+/// A node with this status of its condition `Ready`.
+pub(crate) fn node(name: &str, ready: &str) -> ObjectState {
+    let mut state = object("Node", name);
+    state.target.namespace = String::new();
+    state.conditions.push(ObjectCondition {
+        kind: "Ready".to_owned(),
+        status: ready.to_owned(),
+        ..ObjectCondition::default()
+    });
+    state
 }
 
 pub(crate) fn deployment(name: &str) -> ObjectState {
@@ -134,6 +187,71 @@ pub(crate) fn deployment(name: &str) -> ObjectState {
         ready: 1,
         updated: 1,
         observed: true,
+    });
+    state
+}
+
+/// A ready node of 4 cores and 8 Gi.
+pub(crate) fn bare_node(name: &str) -> ObjectState {
+    let mut state = object("Node", name);
+    state.target.namespace = String::new();
+    state.node = Some(NodeState {
+        cpu_allocatable_cores: 4.0,
+        memory_allocatable_bytes: 8192.0 * MIB,
+        ..NodeState::default()
+    });
+    with_condition(state, "Ready", ("True", 0))
+}
+
+/// The same object with a condition of this status since a second.
+pub(crate) fn with_condition(
+    mut state: ObjectState,
+    kind: &str,
+    (status, since): (&str, i64),
+) -> ObjectState {
+    state.conditions.retain(|condition| condition.kind != kind);
+    state.conditions.push(ObjectCondition {
+        kind: kind.to_owned(),
+        status: status.to_owned(),
+        since: Some(at(since)),
+        ..ObjectCondition::default()
+    });
+    state
+}
+
+/// A Service that sends to the pods labelled `app: <app>`.
+pub(crate) fn service(name: &str, app: &str) -> ObjectState {
+    let mut state = object("Service", name);
+    "v1".clone_into(&mut state.target.api_version);
+    state.service = Some(ServiceState {
+        selector: [("app".to_owned(), app.to_owned())].into(),
+        ready: 1,
+        not_ready: 0,
+    });
+    state
+}
+
+/// A `ReplicaSet` of a Deployment, created at a second.
+pub(crate) fn revision(
+    deployment: &str,
+    (number, second): (i64, i64),
+    template: &[(&str, &str)],
+) -> ObjectState {
+    let mut state = object("ReplicaSet", &format!("{deployment}-{number}"));
+    state.created_at = Some(at(second));
+    state.owners = vec![Owner {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        name: deployment.to_owned(),
+        uid: format!("uid-{deployment}"),
+    }];
+    let field = |(field, value): &(&str, &str)| ((*field).to_owned(), (*value).to_owned());
+    state.revision = Some(RevisionState {
+        number,
+        hash: format!("hash-{number}"),
+        template: template.iter().map(field).collect(),
+        replicas: Some(1),
+        ready: Some(1),
     });
     state
 }
@@ -207,6 +325,12 @@ impl PolicyBuilder {
         self
     }
 
+    pub(crate) fn on_query(mut self, query: &str, threshold: f64) -> Self {
+        let metric = self.0.spec.triggers[0].metric_trigger.as_mut().unwrap();
+        (metric.query, metric.threshold) = (query.to_owned(), threshold);
+        self
+    }
+
     /// Of objects of one kind only.
     pub(crate) fn selecting(mut self, kind: &str) -> Self {
         self.0.spec.selector.resources = vec![ResourceFilter {
@@ -271,6 +395,7 @@ pub(crate) fn settings() -> Settings {
         most_open: 100,
         window: WindowConfig::default(),
         evaluate_from: at(0),
+        models: Vec::new(),
     }
 }
 
@@ -377,6 +502,35 @@ pub(crate) fn rows(second: i64, usage: &[Usage<'_>], limit: Option<f64>) -> Byte
         ),
     ];
     encode(columns)
+}
+
+/// Nodes that can give 4 cores and 512 Mi each, with the memory in use in percent.
+pub(crate) fn nodes(second: i64, usage: &[(&str, f64)]) -> NodesMessage {
+    let n = usage.len();
+    let names: Vec<&str> = usage.iter().map(|(name, _)| *name).collect();
+    let bytes = usage
+        .iter()
+        .map(|(_, percent)| Some(percent / 100.0 * 512.0 * MIB));
+    let floats = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value; n])) };
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (column::NODE, Arc::new(StringArray::from(names))),
+        (
+            column::USAGE_TIMESTAMP_MS,
+            Arc::new(Int64Array::from(vec![second * 1000; n])),
+        ),
+        (column::CPU_USAGE_CORES, floats(1.0)),
+        (
+            column::MEMORY_USAGE_BYTES,
+            Arc::new(bytes.collect::<Float64Array>()),
+        ),
+        (column::CPU_ALLOCATABLE_CORES, floats(4.0)),
+        (column::MEMORY_ALLOCATABLE_BYTES, floats(512.0 * MIB)),
+        (column::READY, Arc::new(BooleanArray::from(vec![true; n]))),
+    ];
+    NodesMessage {
+        tick: at(second),
+        payload: encode(columns),
+    }
 }
 
 fn encode(columns: Vec<(&str, ArrayRef)>) -> Bytes {

@@ -76,6 +76,9 @@ impl Told {
                 self.remember(&event.id);
                 self.hear_episode(alert);
             }
+            AlertKind::CaseOpened | AlertKind::CaseDiagnosed | AlertKind::CaseResolved => {
+                self.remember(&event.id);
+            }
             AlertKind::ActionProposed => {
                 self.remember(&event.id);
                 let proposals = self.proposed.entry(alert.policy_uid.clone()).or_default();
@@ -91,9 +94,6 @@ impl Told {
             | AlertKind::ActionFailed
             | AlertKind::ActionRolledBack
             | AlertKind::ActionCancelled
-            | AlertKind::CaseOpened
-            | AlertKind::CaseDiagnosed
-            | AlertKind::CaseResolved
             | AlertKind::PolicyNeedsHuman
             | AlertKind::PolicyHealingDebt => {}
         }

@@ -12,7 +12,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -41,6 +41,7 @@ pub(crate) use self::{
     tick::Reading,
 };
 use self::{
+    decode::Batch,
     events::Events,
     tick::{Keys, Specs, Tick},
 };
@@ -92,6 +93,8 @@ pub struct Window {
     /// Pods that are gone, by UID, and since when.
     gone: HashMap<Arc<str>, i64>,
     watermark: Option<i64>,
+    /// The samples of nodes, in which a node stands where a container does here.
+    nodes: OnceLock<Box<Self>>,
 }
 
 impl Window {
@@ -106,38 +109,57 @@ impl Window {
             events: Events::default(),
             gone: HashMap::new(),
             watermark: None,
+            nodes: OnceLock::new(),
         }
     }
 
     /// Takes in one shard of a scrape, an Arrow IPC stream as `schemas::sample`
     /// describes it. On an error the window is as it was before.
     pub fn append(&mut self, tick: Timestamp, shard: Shard, ipc: &[u8]) -> Result<Appended, Error> {
-        let at = tick.as_millisecond();
         let batch = decode::decode(ipc, self.config.max_rows)?;
+        Ok(self.take(tick, shard, &batch))
+    }
+
+    /// Takes in the nodes of a scrape. On an error the window is as it was before.
+    pub fn append_nodes(&mut self, tick: Timestamp, ipc: &[u8]) -> Result<Appended, Error> {
+        let batch = decode::decode_nodes(ipc, self.config.max_rows)?;
+        let only = Shard { index: 0, count: 1 };
+        self.nodes();
+        let nodes = self.nodes.get_mut();
+        Ok(nodes.map_or_else(Appended::default, |nodes| nodes.take(tick, only, &batch)))
+    }
+
+    /// The samples of nodes.
+    pub fn nodes(&self) -> &Self {
+        self.nodes.get_or_init(|| Box::new(Self::new(self.config)))
+    }
+
+    fn take(&mut self, tick: Timestamp, shard: Shard, batch: &Batch) -> Appended {
+        let at = tick.as_millisecond();
         let late = self.watermark.is_some_and(|watermark| at <= watermark);
         let too_old = self.horizon().is_some_and(|horizon| at <= horizon);
         let duplicate = self.ticks.get(&at).is_some_and(|tick| tick.has(shard));
         if too_old || duplicate {
-            return Ok(Appended {
+            return Appended {
                 late,
                 duplicate,
                 ..Appended::default()
-            });
+            };
         }
-        let series = self.catalog.assign(&batch, at);
+        let series = self.catalog.assign(batch, at);
         let mut keys = Keys {
             series: &series,
             specs: &mut self.specs,
         };
         let slot = self.ticks.entry(at).or_default();
-        let rows = slot.append(at, shard, &batch, &mut keys);
+        let rows = slot.append(at, shard, batch, &mut keys);
         self.rows += rows;
-        Ok(Appended {
+        Appended {
             rows,
             late,
             duplicate,
             evicted: self.shrink(),
-        })
+        }
     }
 
     /// Takes in cluster events. An Event's UID and count make a repeat harmless.
@@ -161,6 +183,9 @@ impl Window {
     /// needs, and what lies so far ahead of it that a clock must have jumped.
     /// Moving back is allowed: a clock that was wrong is put right.
     pub fn advance(&mut self, tick: Timestamp) {
+        if let Some(nodes) = self.nodes.get_mut() {
+            nodes.advance(tick);
+        }
         let at = tick.as_millisecond();
         self.watermark = Some(at);
         let horizon = at.saturating_sub(self.retention());
@@ -183,6 +208,9 @@ impl Window {
     /// Sets the span of samples that queries need. A longer one fills up as scrapes come in.
     pub fn set_period(&mut self, period: SignedDuration) {
         self.config.period = period;
+        if let Some(nodes) = self.nodes.get_mut() {
+            nodes.set_period(period);
+        }
     }
 
     /// The span of samples that is kept for queries.

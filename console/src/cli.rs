@@ -5,8 +5,10 @@ use runtime::{config::CommonArgs, telemetry::LogArgs};
 
 use crate::{
     decide::{ApproveArgs, RejectArgs},
+    explain::ExplainArgs,
     journal::JournalCommand,
     pause::{PauseArgs, ResumeArgs},
+    review::ReviewArgs,
     waiting::WaitingArgs,
     why::WhyArgs,
     why_not::WhyNotArgs,
@@ -61,6 +63,14 @@ pub enum Command {
     #[command(after_long_help = WAITING_EXAMPLES)]
     Waiting(WaitingArgs),
 
+    /// Reviews what waits for a person, one after the other, with cause, evidence, change and rivals.
+    ///
+    /// On a terminal it asks about each: approve, reject with a reason, or choose another action of
+    /// the policy. Elsewhere, or with -o json, it only shows. You need the verb `approve` on
+    /// healingactions to decide, and `create` to choose another action.
+    #[command(after_long_help = REVIEW_EXAMPLES)]
+    Review(ReviewArgs),
+
     /// Says yes to the change that a HealingAction plans.
     ///
     /// Shows what was seen, what is planned and until when it waits, asks on the
@@ -95,6 +105,12 @@ pub enum Command {
     /// are gone or not yours to read, it says.
     #[command(after_long_help = WHY_EXAMPLES)]
     Why(WhyArgs),
+
+    /// Explains the cause behind a HealingAction: who says so, on which evidence, and what else it could be.
+    ///
+    /// Series are drawn as bars, from what the action has on record.
+    #[command(after_long_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
 
     /// Explains why an object was not healed: which policies select it, how its triggers stand, and what held actions back.
     #[command(after_long_help = WHY_NOT_EXAMPLES)]
@@ -137,6 +153,18 @@ const WHY_EXAMPLES: &str = "\
 Examples:
   kubeskippy why memory-0d9f3c2a1b -n shop
   kubeskippy why memory-0d9f3c2a1b -n shop -o json | jq .guards";
+
+const REVIEW_EXAMPLES: &str = "\
+Examples:
+  kubeskippy review -A                                      all that wait, the most urgent first
+  kubeskippy review memory-0d9f3c2a1b -n shop               this one
+  kubeskippy review memory-0d9f3c2a1b -n shop --choose grow another action of the policy instead
+  kubeskippy review -A -o json | jq '.[].diagnosis.cause'";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  kubeskippy explain memory-0d9f3c2a1b -n shop
+  kubeskippy explain memory-0d9f3c2a1b -n shop -o json | jq .diagnosis.evidence";
 
 const WHY_NOT_EXAMPLES: &str = "\
 Examples:

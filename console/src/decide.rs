@@ -26,7 +26,7 @@ use crate::{
 mod confirm;
 mod error;
 pub(crate) mod standing;
-mod view;
+pub(crate) mod view;
 
 pub use error::Error;
 use standing::standing;
@@ -132,14 +132,31 @@ async fn decide(name: &str, place: &PlaceArgs, wish: Wish) -> Result<(), Error> 
     may(&place, name, &user).await?;
     print::line(&view::view(&shown, now)).map_err(Error::Print)?;
     confirm::confirm(wish.decision, &user, wish.yes)?;
+    let said = decide_about(&place, &shown, (wish.decision, wish.reason), user).await?;
+    print::line(&said).map_err(Error::Print)
+}
+
+/// Writes a decision about an action as it was shown, and says what follows.
+///
+/// # Errors
+/// When there is nothing to decide any more, or the API server refuses.
+pub(crate) async fn decide_about(
+    place: &Place,
+    shown: &HealingAction,
+    (decision, reason): (Decision, Option<String>),
+    user: String,
+) -> Result<String, Error> {
+    let name = shown.metadata.name.as_deref().unwrap_or_default();
+    standing(shown, decision, clock::now()).map_err(|source| Error::settled(name, source))?;
+    let api: Api<HealingAction> = Api::namespaced(place.client.clone(), &place.namespace);
     let approval = Approval {
-        decision: wish.decision,
+        decision,
         approved_by: user,
         digest: shown.status.as_ref().and_then(|it| it.digest.clone()),
-        reason: wish.reason,
+        reason,
     };
-    write(&api, &shown, &approval, &place).await?;
-    print::line(&outcome(name, &place, &approval)).map_err(Error::Print)
+    write(&api, shown, &approval, place).await?;
+    Ok(outcome(name, place, &approval))
 }
 
 /// The user name that the API server knows the caller by.

@@ -10,10 +10,12 @@ use schemas::{action::HealingAction, policy::HealingPolicy};
 pub mod ask;
 pub mod cli;
 pub mod decide;
+pub mod explain;
 pub mod journal;
 pub mod pause;
 mod place;
 mod print;
+pub mod review;
 mod span;
 #[cfg(test)]
 mod testing;
@@ -37,10 +39,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Actuator(config) => Box::pin(actuator::run(*config, signals()?)).await,
         Command::Run(config) => Box::pin(together::run(*config, signals()?)).await,
         Command::Waiting(args) => Ok(Box::pin(waiting::waiting(args)).await?),
+        Command::Review(args) => Ok(Box::pin(review::review(args)).await?),
         Command::Approve(args) => Ok(Box::pin(decide::approve(args)).await?),
         Command::Reject(args) => Ok(Box::pin(decide::reject(args)).await?),
         Command::Journal { command } => Ok(Box::pin(journal::journal(command)).await?),
         Command::Why(args) => Ok(Box::pin(why::why(args)).await?),
+        Command::Explain(args) => Ok(Box::pin(explain::explain(args)).await?),
         Command::WhyNot(args) => Ok(Box::pin(why_not::why_not(args)).await?),
         Command::Pause(args) => Ok(Box::pin(pause::pause(args)).await?),
         Command::Resume(args) => Ok(Box::pin(pause::resume(args)).await?),

@@ -24,6 +24,16 @@ pub(crate) struct Place {
     pub(crate) namespace: String,
 }
 
+impl Place {
+    /// The same cluster, another namespace.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Self {
+        Self {
+            client: self.client.clone(),
+            namespace: namespace.to_owned(),
+        }
+    }
+}
+
 /// Finds out what `args` mean. The cluster itself is not asked.
 pub(crate) async fn open(args: &PlaceArgs) -> Result<Place, runtime::kube::Error> {
     let PlaceArgs { kube, namespace } = args;

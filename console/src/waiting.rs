@@ -53,7 +53,7 @@ pub async fn waiting(args: WaitingArgs) -> Result<(), Error> {
 }
 
 /// Those that wait and can still be decided: by severity, then the oldest first.
-fn urgent_first(mut actions: Vec<HealingAction>, now: Timestamp) -> Vec<HealingAction> {
+pub(crate) fn urgent_first(mut actions: Vec<HealingAction>, now: Timestamp) -> Vec<HealingAction> {
     actions.retain(|action| {
         let phase = action.status.as_ref().map(|status| status.phase);
         phase == Some(Phase::AwaitingApproval)

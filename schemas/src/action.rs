@@ -393,7 +393,7 @@ pub struct Effect {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
-    /// `Recovered`, `NotRecovered`, `Harmed` or `Inconclusive`.
+    /// `Recovered`, `NotRecovered`, `Harmed` or `Inconclusive`; of a node that is kept closed, `Contained`.
     pub outcome: String,
     /// The object that was looked at: the target, or its replacement.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -65,6 +65,16 @@ pub struct Diagnosis {
     #[schemars(length(max = 128))]
     pub source: String,
 
+    /// What the action is expected to do, from how it did in like cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub expected_effect: Option<String>,
+
+    /// What is expected when nothing is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub if_nothing_is_done: Option<String>,
+
     /// What it rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]

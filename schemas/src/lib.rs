@@ -24,12 +24,14 @@ pub mod journal;
 pub mod object;
 pub mod observation;
 pub mod operator;
+pub mod outcome;
 pub mod policy;
 pub mod quantity;
 pub mod sample;
 pub mod step;
 pub mod subject;
 pub mod target;
+pub mod webhook;
 
 /// The API group of KubeSkippy's custom resources.
 pub const GROUP: &str = "kubeskippy.io";

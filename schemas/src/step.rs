@@ -34,6 +34,10 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
 
+    /// The webhook that is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Endpoint>,
+
     /// Seconds that a pod gets to end by itself; its own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_period_seconds: Option<u32>,
@@ -63,6 +67,21 @@ pub struct Step {
     pub done_at: Option<Timestamp>,
 }
 
+/// Where a webhook is called, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// The URL.
+    pub url: String,
+
+    /// Secret whose key `token` signs the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_name: Option<String>,
+
+    /// How many seconds it may take.
+    pub timeout_seconds: u32,
+}
+
 /// Kinds of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Verb {
@@ -74,6 +93,8 @@ pub enum Verb {
     Create,
     /// Change fields of an object.
     Change,
+    /// Remove finalizers of an object whose deletion hangs.
+    Release,
     /// Change the number of replicas, through the scale subresource.
     Scale,
     /// Change CPU and memory of a pod, through the resize subresource.

@@ -135,6 +135,24 @@ const CONTRADICTIONS: &[(&str, &str, &str, &str)] = &[
         "either patch (text) or patches",
     ),
     (
+        METRIC,
+        "{name: d, type: delete, deleteAction: {stripFinalizers: true}}",
+        "",
+        "write finalizers: [example.com/cleanup]",
+    ),
+    (
+        METRIC,
+        "{name: d, type: delete, deleteAction: {finalizers: [example.com/cleanup]}}",
+        "",
+        "stripFinalizers: true goes with",
+    ),
+    (
+        METRIC,
+        "{name: c, type: custom, customAction: {webhook: {url: 'https://x', secretName: ../../etc}}}",
+        "",
+        "secretName",
+    ),
+    (
         "{name: m, type: metric, metricTrigger: {query: x, threshold: 1, operator: '=>'}}",
         RESTART,
         "",

@@ -12,6 +12,7 @@ mod api;
 mod approves;
 mod changes;
 mod explains;
+mod finalizers;
 mod guards;
 mod heals;
 mod journal;
@@ -27,6 +28,7 @@ mod stack;
 mod standing;
 mod survives;
 mod undoes;
+mod webhooks;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         approves::trials(&shared),
         changes::trials(&shared),
         explains::trials(&shared),
+        finalizers::trials(&shared),
         guards::trials(&shared),
         heals::trials(&shared),
         nodes::trials(&shared),
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         standing::trials(&shared),
         survives::trials(&shared),
         undoes::trials(&shared),
+        webhooks::trials(&shared),
     ];
     let trials = only_those_asked_for(trials.into_iter().flatten().collect());
     let conclusion = libtest_mimic::run(&arguments, trials);

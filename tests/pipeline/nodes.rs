@@ -19,6 +19,11 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
             a_node_is_drained_and_given_back,
         ),
         trial(
+            "a_node_that_is_not_ready_is_closed_by_its_trigger_and_stays_so",
+            shared,
+            a_node_that_is_not_ready_is_closed,
+        ),
+        trial(
             "a_job_of_the_policy_is_run_once",
             shared,
             a_job_of_the_policy_is_run_once,
@@ -29,6 +34,22 @@ pub(crate) fn trials(shared: &Arc<Shared>) -> Vec<Trial> {
             people_are_told_and_nothing_is_changed,
         ),
     ]
+}
+
+/// Policies about nodes live in the system namespace, where an actuator acts on every action: one trial at a time.
+static SYSTEM_IS_TAKEN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Binds the role that lets the actuator change nodes.
+fn may_change_nodes(shared: &Shared) {
+    shared.control_plane().apply(&format!(
+        "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: kubeskippy-actuator-nodes}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kubeskippy-actuator-nodes}}
+subjects: [{{kind: ServiceAccount, name: kubeskippy-actuator, namespace: {SYSTEM}}}]
+"
+    ));
 }
 
 /// A node of the trial's own, so that no other trial loses its pods.
@@ -109,6 +130,7 @@ async fn ended(shared: &Shared, name: &str) -> String {
 }
 
 async fn a_node_is_drained_and_given_back(shared: &Shared) {
+    let _alone = SYSTEM_IS_TAKEN.lock().await;
     let mut stack = Stack::new(shared, "nodes").await;
     let control_plane = shared.control_plane();
     let own = stack.namespace.name().to_owned();
@@ -123,13 +145,7 @@ async fn a_node_is_drained_and_given_back(shared: &Shared) {
     // Without the right to list nodes nobody knows how many are out of use already.
     control_plane.apply(&asks_about_node("drain", "drain", &own));
     let kubectl = control_plane.kubectl();
-    kubectl.ok(&[
-        "create",
-        "clusterrolebinding",
-        "kubeskippy-actuator-nodes",
-        "--clusterrole=kubeskippy-actuator-nodes",
-        &format!("--serviceaccount={SYSTEM}:kubeskippy-actuator"),
-    ]);
+    may_change_nodes(shared);
     assert_eq!(
         ended(shared, "drain").await,
         "Succeeded Recovered",
@@ -157,6 +173,72 @@ async fn a_node_is_drained_and_given_back(shared: &Shared) {
     let system = kubectl.in_namespace(SYSTEM);
     system.ok(&["delete", "healingpolicy", "nodes"]);
     system.ok(&["delete", "healingaction", "drain", "open"]);
+}
+
+/// Closes this one node when it is not ready for a second.
+fn closing(node: &str) -> String {
+    format!(
+        "
+apiVersion: kubeskippy.io/v1alpha1
+kind: HealingPolicy
+metadata: {{name: close, namespace: {SYSTEM}}}
+spec:
+  selector:
+    resources: [{{kind: Node}}]
+    labelSelector: {{matchLabels: {{kubernetes.io/hostname: {node}}}}}
+  triggers:
+  - {{name: gone, type: condition, conditionTrigger: {{type: NotReady, status: 'True', duration: 1s}}}}
+  actions:
+  - {{name: close, type: cordon, cordonAction: {{operation: cordon}}}}
+  safetyRules: {{healthCheckTimeout: 10s}}
+"
+    )
+}
+
+async fn a_node_that_is_not_ready_is_closed(shared: &Shared) {
+    let _alone = SYSTEM_IS_TAKEN.lock().await;
+    let mut stack = Stack::new(shared, "sick-node").await;
+    let control_plane = shared.control_plane();
+    let kubectl = control_plane.kubectl();
+    let own = stack.namespace.name().to_owned();
+    own_node(shared, &own);
+    may_change_nodes(shared);
+    control_plane.apply(&closing(&own));
+    for part in [Part::Collector, Part::Analyzer, Part::Actuator] {
+        let running = stack.spawn(part, &["--namespaces", SYSTEM]).await;
+        stack.keep(part, running);
+        stack.ready(part);
+    }
+    kubectl.ok(&[
+        "wait",
+        "--for=condition=Ready",
+        "node",
+        &own,
+        "--timeout=60s",
+    ]);
+
+    // Without its annotation KWOK leaves the node alone, and nobody says that it is ready any more.
+    kubectl.ok(&["annotate", "node", &own, "kwok.x-k8s.io/node-"]);
+    let said = r#"{"status":{"conditions":[{"type":"Ready","status":"False","reason":"KubeletNotReady"}]}}"#;
+    kubectl.ok(&["patch", "node", &own, "--subresource=status", "-p", said]);
+
+    let system = kubectl.in_namespace(SYSTEM);
+    let path = "jsonpath={range .items[?(@.spec.policyName=='close')]}{.status.finishedAt}|{.status.phase} {.status.reason} {.spec.targetResource.name}{end}";
+    let wait = Duration::from_secs(120);
+    let end = harness::until("the node's action", wait, async || {
+        let said = system.ok(&["get", "healingactions", "-o", path]);
+        match said.split_once('|') {
+            Some((at, end)) if !at.is_empty() => Ok(end.to_owned()),
+            _ => Err(format!("{said:?}; {}", stack.tails())),
+        }
+    })
+    .await;
+    assert_eq!(end, format!("Succeeded Contained {own}"));
+    let closed = "jsonpath={.spec.unschedulable}";
+    assert_eq!(kubectl.ok(&["get", "node", &own, "-o", closed]), "true");
+    system.ok(&["delete", "healingpolicy", "close"]);
+    system.ok(&["delete", "healingactions", "--all"]);
+    kubectl.ok(&["delete", "node", &own]);
 }
 
 const JOB: &str = "{name: job, type: custom, customAction: {job: {spec: '{\"template\": {\"spec\": {\"containers\": [{\"name\": \"a\", \"image\": \"simulated:1\"}], \"tolerations\": []}}}'}, timeout: 1m}}";

@@ -169,3 +169,22 @@ proptest! {
         let _applied = apply(&deployment(), &change);
     }
 }
+
+#[test]
+fn a_json_patch_tests_what_it_was_judged_by_before_it_changes_anything() {
+    let list = Path::default().field("metadata").field("a/b");
+    let changes = [field(&list, Some(&json!(["x", "y"])), Some(&json!(["y"])))];
+    let patch = json_patch(&changes, "u", "7").unwrap();
+    let patch: json_patch::Patch = serde_json::from_value(patch).unwrap();
+    let object = |uid: &str, version: &str, list: Value| json!({"metadata": {"uid": uid, "resourceVersion": version, "a/b": list}});
+    let mut judged = object("u", "7", json!(["x", "y"]));
+    json_patch::patch(&mut judged, &patch).unwrap();
+    assert_eq!(judged, object("u", "7", json!(["y"])));
+    for mut other in [
+        object("v", "7", json!(["x", "y"])),
+        object("u", "8", json!(["x", "y"])),
+        object("u", "7", json!(["x", "y", "z"])),
+    ] {
+        assert!(json_patch::patch(&mut other, &patch).is_err(), "{other}");
+    }
+}

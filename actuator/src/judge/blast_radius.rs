@@ -104,7 +104,13 @@ fn takes(snapshot: &Snapshot, workload: &Workload, wave: &[&Step]) -> i32 {
         }
         Verb::Change if rolls(step) => workload.rollout_takes,
         Verb::Scale => replicas(step).map_or(0, |(from, to)| (from - to).max(0)),
-        Verb::Evict | Verb::Delete | Verb::Change | Verb::Create | Verb::Resize | Verb::Call => 0,
+        Verb::Evict
+        | Verb::Delete
+        | Verb::Release
+        | Verb::Change
+        | Verb::Create
+        | Verb::Resize
+        | Verb::Call => 0,
     };
     wave.iter().map(of).sum()
 }

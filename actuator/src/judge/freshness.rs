@@ -7,6 +7,7 @@ use schemas::observation::{Observation, Reading};
 
 use super::Verdict;
 use crate::{
+    object::Object,
     reason::Reason,
     snapshot::{RECHECK, Snapshot},
 };
@@ -20,10 +21,11 @@ const OLDEST: SignedDuration = SignedDuration::from_mins(2);
 /// a person created has no trigger, so only its target is looked at.
 pub(super) fn freshness(snapshot: &Snapshot, now: Timestamp) -> Verdict {
     let wanted = &snapshot.action.spec.target_resource;
+    let lets_go = lets_go(snapshot);
     let Some(target) = snapshot
         .target
         .as_ref()
-        .filter(|target| !target.terminating)
+        .filter(|target| !target.terminating || lets_go)
     else {
         let message = format!("{}/{} is gone, or going", wanted.kind, wanted.name);
         return Verdict::deny(Reason::TargetGone, message);
@@ -32,6 +34,9 @@ pub(super) fn freshness(snapshot: &Snapshot, now: Timestamp) -> Verdict {
     if pinned.is_some_and(|uid| uid != target.target.uid) {
         let message = format!("another object is called {} now", target.title());
         return Verdict::deny(Reason::TargetReplaced, message);
+    }
+    if lets_go && let Some(verdict) = hangs(snapshot, target, now) {
+        return verdict;
     }
     // Once a call was made, the reading that called for it is no longer what is asked.
     if snapshot.action.spec.trigger.is_none() || snapshot.has_begun() {
@@ -65,6 +70,26 @@ pub(super) fn freshness(snapshot: &Snapshot, now: Timestamp) -> Verdict {
     }
 }
 
+/// Whether the action removes finalizers, for which its target has to be going.
+fn lets_go(snapshot: &Snapshot) -> bool {
+    let delete = snapshot.action.spec.action.delete_action.as_ref();
+    delete.is_some_and(|delete| delete.strip_finalizers)
+}
+
+/// Waits until the deletion of `target` has hung for long enough.
+fn hangs(snapshot: &Snapshot, target: &Object, now: Timestamp) -> Option<Verdict> {
+    let title = target.title();
+    let Some(due) = target.due_at else {
+        let message = format!("{title} is not being deleted");
+        return Some(Verdict::deny(Reason::NotHanging, message));
+    };
+    let until = due
+        .saturating_add(snapshot.limits.hanging)
+        .unwrap_or(Timestamp::MAX);
+    let message = format!("the deletion of {title} was due at {due}, and gets until {until}");
+    (now < until).then(|| Verdict::defer(Reason::NotHanging, until, message))
+}
+
 /// The report, when it is about this action's policy and trigger.
 pub(crate) fn matching(snapshot: &Snapshot) -> Option<&Observation> {
     let trigger = &snapshot.action.spec.trigger.as_ref()?.name;
@@ -84,6 +109,7 @@ mod tests {
     use super::*;
     use crate::testing::{NOW, snapshot};
     use proptest::prelude::*;
+    use schemas::policy::DeleteAction;
 
     fn reason(snapshot: &Snapshot) -> Option<Reason> {
         match freshness(snapshot, NOW) {
@@ -130,6 +156,24 @@ mod tests {
         snapshot.action.spec.trigger = None;
         snapshot.observation = None;
         assert_eq!(reason(&snapshot), None);
+    }
+
+    #[test]
+    fn finalizers_are_removed_only_where_a_deletion_has_hung_for_long() {
+        let mut snapshot = snapshot();
+        snapshot.action.spec.action.delete_action = Some(DeleteAction {
+            strip_finalizers: true,
+            ..DeleteAction::default()
+        });
+        assert_eq!(reason(&snapshot), Some(Reason::NotHanging));
+        let target = snapshot.target.as_mut().unwrap();
+        (target.terminating, target.due_at) = (true, Some(NOW - SignedDuration::from_secs(299)));
+        assert_eq!(reason(&snapshot), Some(Reason::NotHanging));
+        let target = snapshot.target.as_mut().unwrap();
+        target.due_at = Some(NOW - SignedDuration::from_secs(300));
+        assert_eq!(reason(&snapshot), None);
+        snapshot.action.spec.action.delete_action = None;
+        assert_eq!(reason(&snapshot), Some(Reason::TargetGone));
     }
 
     proptest! {

@@ -15,6 +15,7 @@ use crate::{change, plan::Plan, snapshot::Snapshot};
 pub struct Permit {
     calls: Vec<Call>,
     action_uid: String,
+    digest: String,
     is_dry_run: bool,
 }
 
@@ -38,7 +39,11 @@ impl Permit {
             let calls = tried
                 .map(|step| call(snapshot, step))
                 .collect::<Option<_>>()?;
-            return Some(Self::of(snapshot, calls, true));
+            let digest = plan.digest.clone();
+            return Some(Self {
+                digest,
+                ..Self::of(snapshot, calls, true)
+            });
         }
         Self::for_step(snapshot, plan.next_step()?)
     }
@@ -53,6 +58,7 @@ impl Permit {
         Self {
             calls,
             action_uid: snapshot.action.uid.clone(),
+            digest: snapshot.action.status.digest.clone().unwrap_or_default(),
             is_dry_run,
         }
     }
@@ -65,6 +71,11 @@ impl Permit {
     /// UID of the action.
     pub fn action_uid(&self) -> &str {
         &self.action_uid
+    }
+
+    /// Identity of the plan that was recorded.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Whether the calls may only be tried.

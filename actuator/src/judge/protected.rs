@@ -162,6 +162,8 @@ mod tests {
     use super::*;
     use crate::testing::snapshot;
 
+    type Spoil = fn(&mut Snapshot, BTreeMap<String, String>);
+
     fn is_denied(snapshot: &Snapshot) -> bool {
         matches!(protected(snapshot), Verdict::Deny { .. })
     }
@@ -184,15 +186,15 @@ mod tests {
     #[test]
     fn a_mark_anywhere_on_the_way_up_protects() {
         let mark = || BTreeMap::from([(PROTECTED.to_owned(), "true".to_owned())]);
-        let mut on_namespace = snapshot();
-        on_namespace.namespace_marks = mark();
-        let mut on_label = snapshot();
-        on_label.target.as_mut().unwrap().labels.extend(mark());
-        let mut on_annotation = snapshot();
-        on_annotation.target.as_mut().unwrap().annotations = mark();
-        let mut on_owner = snapshot();
-        on_owner.owners.last_mut().unwrap().annotations = mark();
-        for snapshot in [on_namespace, on_label, on_annotation, on_owner] {
+        let spoils: [Spoil; 4] = [
+            |snapshot, mark| snapshot.namespace_marks = mark,
+            |snapshot, mark| snapshot.target.as_mut().unwrap().labels.extend(mark),
+            |snapshot, mark| snapshot.target.as_mut().unwrap().annotations = mark,
+            |snapshot, mark| snapshot.owners.last_mut().unwrap().annotations = mark,
+        ];
+        for spoil in spoils {
+            let mut snapshot = snapshot();
+            spoil(&mut snapshot, mark());
             assert!(is_denied(&snapshot));
         }
     }

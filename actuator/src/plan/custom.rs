@@ -1,21 +1,27 @@
-//! Running a Job of the policy's own.
+//! Running a Job of the policy's own, or calling its webhook.
 //!
 //! The Job is created in the action's namespace, once, under a name that the
 //! action determines, and its outcome is read back. It gets no rights: no token
-//! of a service account, and nothing of its node.
+//! of a service account, and nothing of its node. A webhook is called once.
 //!
 //! Pure: no IO, no clock.
 
 use schemas::{
     ACTED_BY, GROUP, VERSION, digest,
-    policy::{CustomAction, JobTemplate},
-    step::{Step, Verb, Wait},
+    policy::{CustomAction, JobTemplate, Webhook},
+    step::{Endpoint, Step, Verb, Wait},
     target::Target,
+    webhook::{Named, Request},
 };
 use serde_json::{Map, Value, json};
 
 use super::{Refusal, step};
-use crate::{reason::Reason, snapshot::Snapshot};
+use crate::{
+    object::Object,
+    reason::Reason,
+    snapshot::{Policy, Snapshot},
+    webhook::{LONGEST, address::place},
+};
 
 /// Fields of a pod's spec that would give it a part of its node, or another identity.
 const REFUSED: [&str; 6] = [
@@ -28,21 +34,77 @@ const REFUSED: [&str; 6] = [
 ];
 
 /// Plans the policy's own remedy.
-pub(super) fn custom(snapshot: &Snapshot) -> Result<Vec<Step>, Refusal> {
+pub(super) fn custom(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>, Refusal> {
     let settings = snapshot.action.spec.action.custom_action.as_ref();
     match settings {
         Some(settings @ CustomAction { job: Some(job), .. }) => {
             run(snapshot, settings, job).map_err(|why| Refusal::new(Reason::JobNotAllowed, why))
         }
-        Some(_) => {
-            let message = "this version of the actuator runs Jobs and calls no webhooks";
-            Err(Refusal::new(Reason::NotImplementedYet, message))
-        }
-        None => {
-            let message = "the action has no customAction";
+        Some(
+            settings @ CustomAction {
+                webhook: Some(webhook),
+                ..
+            },
+        ) => call(snapshot, target, settings, webhook),
+        Some(_) | None => {
+            let message = "the action has neither customAction.job nor customAction.webhook";
             Err(Refusal::new(Reason::NothingToDo, message))
         }
     }
+}
+
+/// The object of the call is the target by its name alone: its receiver may do what it likes to it, or nothing.
+fn call(
+    snapshot: &Snapshot,
+    target: &Object,
+    settings: &CustomAction,
+    webhook: &Webhook,
+) -> Result<Vec<Step>, Refusal> {
+    let place = place(&webhook.url, &snapshot.limits.webhooks)
+        .map_err(|refused| Refusal::new(Reason::WebhookNotAllowed, refused.to_string()))?;
+    let action = &snapshot.action;
+    let policy = snapshot.policy.as_ref();
+    let named = |policy: &Policy| Named {
+        namespace: policy.namespace.clone(),
+        name: policy.name.clone(),
+        uid: policy.uid.clone(),
+    };
+    let request = Request {
+        action: Named {
+            namespace: action.namespace.clone(),
+            name: action.name.clone(),
+            uid: action.uid.clone(),
+        },
+        remedy: action.spec.action.name.clone(),
+        policy: policy.map_or_else(
+            || Named {
+                namespace: action.namespace.clone(),
+                name: action.spec.policy_name.clone(),
+                uid: String::new(),
+            },
+            named,
+        ),
+        target: target.target.clone(),
+        trigger: action.spec.trigger.clone(),
+        plan_digest: String::new(),
+    };
+    let body = serde_json::to_string(&request);
+    let body = body.map_err(|error| Refusal::new(Reason::WebhookNotAllowed, error.to_string()))?;
+    let longest = i64::try_from(LONGEST.as_secs()).unwrap_or(i64::MAX);
+    let seconds = settings.timeout.get().as_secs().clamp(1, longest);
+    let object = Target {
+        uid: String::new(),
+        ..target.target.clone()
+    };
+    Ok(vec![Step {
+        body: Some(body),
+        webhook: Some(Endpoint {
+            url: webhook.url.clone(),
+            secret_name: webhook.secret_name.clone(),
+            timeout_seconds: u32::try_from(seconds).unwrap_or(1),
+        }),
+        ..step(Verb::Call, &object, format!("call {place}"))
+    }])
 }
 
 fn run(
@@ -176,6 +238,56 @@ mod tests {
             job["metadata"]["ownerReferences"][0]["uid"],
             json!("action-uid")
         );
+    }
+
+    fn hook(url: &str) -> Result<Vec<Step>, Reason> {
+        let mut action = named_action("page", Remedy::Custom);
+        action.custom_action = Some(CustomAction {
+            webhook: Some(Webhook {
+                url: url.to_owned(),
+                secret_name: Some("hooks".to_owned()),
+            }),
+            timeout: schemas::duration::Duration::from_mins(5),
+            ..CustomAction::default()
+        });
+        let planned = plan(&acting(action, pod("web-1", "uid-1")));
+        planned
+            .map(|plan| plan.steps)
+            .map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn a_webhook_is_told_who_asks_for_what_and_why() {
+        let steps = hook("https://hooks.example.com/heal?key=1").unwrap();
+        assert_eq!(steps[0].call, "call https://hooks.example.com/heal");
+        let endpoint = steps[0].webhook.clone().unwrap();
+        assert_eq!(
+            (endpoint.timeout_seconds, endpoint.secret_name.as_deref()),
+            (30, Some("hooks"))
+        );
+        let request: Request = serde_json::from_str(steps[0].body.as_deref().unwrap()).unwrap();
+        assert_eq!(
+            (request.action.uid.as_str(), request.policy.uid.as_str()),
+            ("action-uid", "policy-uid")
+        );
+        assert_eq!(
+            (request.remedy.as_str(), request.target.uid.as_str()),
+            ("page", "uid-1")
+        );
+        assert_eq!(request.trigger.unwrap().value, Some(90.0));
+        // what cannot be read back names no object whose absence could tell
+        assert!(steps[0].object.uid.is_empty());
+    }
+
+    #[test]
+    fn a_webhook_that_may_not_be_called_is_never_planned() {
+        for url in [
+            "http://hooks.example.com",
+            "https://10.0.0.1/",
+            "https://169.254.169.254/latest/meta-data",
+        ] {
+            assert_eq!(hook(url), Err(Reason::WebhookNotAllowed), "{url}");
+        }
     }
 
     #[test]

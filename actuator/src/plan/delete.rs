@@ -1,11 +1,21 @@
-//! Deleting an object: a pod past its disruption budgets, or what holds pods.
+//! Deleting an object: a pod past its disruption budgets, or what holds pods; and
+//! letting go one whose deletion hangs at a finalizer that nobody removes.
 //!
 //! Pure: no IO, no clock.
 
-use schemas::step::{Step, Verb};
+use schemas::{
+    policy::DeleteAction,
+    step::{Step, Verb},
+};
+use serde_json::Value;
 
 use super::{Refusal, step};
-use crate::{object::Object, reason::Reason, snapshot::Snapshot};
+use crate::{
+    change::{self, Path},
+    object::Object,
+    reason::Reason,
+    snapshot::Snapshot,
+};
 
 /// Kinds that may be deleted.
 const KINDS: [&str; 6] = [
@@ -29,8 +39,7 @@ pub(super) fn delete(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>, 
         return Err(Refusal::new(Reason::UnsupportedTarget, message));
     }
     if settings.strip_finalizers {
-        let message = "this version of the actuator never removes finalizers";
-        return Err(Refusal::new(Reason::NotImplementedYet, message));
+        return release(target, &settings);
     }
     if kind == "Pod" && target.controller.is_none() {
         let name = &target.target.name;
@@ -53,11 +62,58 @@ pub(super) fn delete(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>, 
     }])
 }
 
+/// Removes those finalizers that the policy names, and no other. How long the
+/// deletion has hung is asked by the guard that looks at the clock.
+fn release(target: &Object, settings: &DeleteAction) -> Result<Vec<Step>, Refusal> {
+    let title = target.title();
+    let Some(due) = target.due_at else {
+        let message = format!("{title} is not being deleted: its finalizers hold nothing up");
+        return Err(Refusal::new(Reason::NotHanging, message));
+    };
+    let path = Path::default().field("metadata").field("finalizers");
+    let held = change::at(&target.content, &path);
+    let held = held.and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_named = |one: &Value| {
+        let mut named = settings.finalizers.iter();
+        named.any(|name| one.as_str() == Some(name))
+    };
+    let (gone, stay): (Vec<_>, Vec<_>) = held.iter().cloned().partition(is_named);
+    let list = |names: &[Value]| {
+        let names: Vec<_> = names.iter().filter_map(Value::as_str).collect();
+        names.join(", ")
+    };
+    if gone.is_empty() {
+        let (held, named) = (list(&held), settings.finalizers.join(", "));
+        let message = format!("{title} is held by [{held}], and only [{named}] may be removed");
+        return Err(Refusal::new(Reason::NoFinalizer, message));
+    }
+    let stays = if stay.is_empty() {
+        String::new()
+    } else {
+        format!("; {} stays", list(&stay))
+    };
+    let call = format!(
+        "remove the finalizer {} of {}, whose deletion was due at {due}{stays}",
+        list(&gone),
+        target.target
+    );
+    let (from, to) = (Value::Array(held), Value::Array(stay));
+    let is_empty = to.as_array().is_some_and(Vec::is_empty);
+    let change = change::field(&path, Some(&from), Some(&to).filter(|_| !is_empty));
+    Ok(vec![Step {
+        changes: vec![change],
+        ..step(Verb::Release, &target.target, call)
+    }])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{acting, named_action, pod, workload};
-    use schemas::policy::{Action, DeleteAction, Remedy};
+    use crate::testing::{NOW, acting, named_action, pod, workload};
+    use proptest::prelude::*;
+    use schemas::policy::{Action, Remedy};
+    use serde_json::json;
+    use std::sync::Arc;
 
     fn plan(settings: DeleteAction, object: &Object) -> Result<Vec<Step>, Refusal> {
         let action = Action {
@@ -82,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn no_node_no_pod_that_nothing_replaces_and_never_finalizers() {
+    fn no_node_and_no_pod_that_nothing_replaces() {
         let refused = |settings, object: &Object| plan(settings, object).unwrap_err();
         let plain = DeleteAction::default();
         let web = workload("Deployment", "web", "d");
@@ -93,11 +149,61 @@ mod tests {
         let mut bare = pod("web-1", "u");
         bare.controller = None;
         assert_eq!(refused(plain.clone(), &bare).reason, Reason::BarePod);
-        let strip = DeleteAction {
+    }
+
+    fn hanging(finalizers: &[&str]) -> Object {
+        let mut pod = pod("web-1", "u");
+        pod.terminating = true;
+        pod.due_at = Some(NOW);
+        pod.content = Arc::new(json!({"metadata": {"finalizers": finalizers}}));
+        pod
+    }
+
+    fn stripping(names: &[&str]) -> DeleteAction {
+        DeleteAction {
             strip_finalizers: true,
-            ..plain
-        };
-        let refusal = refused(strip, &pod("web-1", "u"));
-        assert_eq!(refusal.reason, Reason::NotImplementedYet);
+            finalizers: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..DeleteAction::default()
+        }
+    }
+
+    #[test]
+    fn only_named_finalizers_of_an_object_that_is_going_are_removed() {
+        let both = hanging(&["a.io/x", "b.io/y"]);
+        let steps = plan(stripping(&["a.io/x", "c.io/z"]), &both).unwrap();
+        assert_eq!(steps[0].verb, Verb::Release);
+        let change = &steps[0].changes[0];
+        assert_eq!(change.path, "metadata.finalizers");
+        assert_eq!(change.from.as_deref(), Some(r#"["a.io/x","b.io/y"]"#));
+        assert_eq!(change.to.as_deref(), Some(r#"["b.io/y"]"#));
+        assert!(steps[0].call.ends_with("b.io/y stays"), "{}", steps[0].call);
+        let all = plan(stripping(&["a.io/x", "b.io/y"]), &both).unwrap();
+        assert_eq!(all[0].changes[0].to, None);
+
+        let refusal = plan(stripping(&["a.io"]), &both).unwrap_err();
+        assert_eq!(refusal.reason, Reason::NoFinalizer);
+        let mut here = both;
+        (here.terminating, here.due_at) = (false, None);
+        let refusal = plan(stripping(&["a.io/x"]), &here).unwrap_err();
+        assert_eq!(refusal.reason, Reason::NotHanging);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_removed_is_what_is_named(
+            held in proptest::collection::vec("[a-d]\\.io", 0..6),
+            named in proptest::collection::vec("[a-d]\\.io", 0..6),
+        ) {
+            let object = hanging(&held.iter().map(String::as_str).collect::<Vec<_>>());
+            let named: Vec<_> = named.iter().map(String::as_str).collect();
+            let stay: Vec<_> = held.iter().filter(|name| !named.contains(&name.as_str())).collect();
+            let Ok(steps) = plan(stripping(&named), &object) else {
+                prop_assert_eq!(stay.len(), held.len());
+                return Ok(());
+            };
+            let to = steps[0].changes[0].to.clone().unwrap_or_else(|| "[]".to_owned());
+            prop_assert_eq!(to, serde_json::to_string(&stay).unwrap());
+            prop_assert!(stay.len() < held.len());
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
 use schemas::{
     ACTED_BY,
     action::{HealingActionStatus, Phase},
-    policy::{Remedy, ScaleAction},
+    policy::{CordonAction, Remedy, ScaleAction},
     step::Step,
 };
 use serde_json::json;
@@ -27,6 +27,32 @@ const TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
 #[test]
 fn a_ready_replacement_whose_value_is_back_recovered() {
     assert_eq!(outcome(&executed(), NOW), Some(Reason::Recovered));
+}
+
+#[test]
+fn a_sick_node_is_kept_closed_and_one_that_got_well_recovered() {
+    let mut node = workload("Node", "n1", "uid-1");
+    (node.workload, node.target.namespace) = (None, String::new());
+    let mut action = named_action("close", Remedy::Cordon);
+    action.cordon_action = Some(CordonAction::default());
+    let mut snapshot = acting(action, node);
+    snapshot.action.spec.target_resource.namespace = None;
+    snapshot.action.status = executed().action.status;
+    snapshot.action.status.plan.clear();
+    (snapshot.owners, snapshot.pods) = (Vec::new(), Vec::new());
+    assert_eq!(outcome(&snapshot, NOW), None);
+    assert_eq!(outcome(&snapshot, NOW + TIMEOUT), Some(Reason::Contained));
+    let reading = &mut snapshot.observation.as_mut().unwrap().readings[0];
+    (reading.breaching, reading.value) = (false, Some(0.0));
+    reading.sampled_at = Some(NOW + SignedDuration::from_secs(1));
+    assert_eq!(outcome(&snapshot, NOW), Some(Reason::Recovered));
+    let cordon = &mut snapshot.action.spec.action.cordon_action;
+    cordon.as_mut().unwrap().operation = CordonOperation::Uncordon;
+    snapshot.observation = None;
+    assert_eq!(
+        outcome(&snapshot, NOW + TIMEOUT),
+        Some(Reason::Inconclusive)
+    );
 }
 
 #[test]

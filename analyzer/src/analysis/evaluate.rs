@@ -8,11 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemas::{object::ObjectState, policy::HealingPolicy, target::Target};
 
 use super::{
-    Analysis, Output, Proposal, Tracked, View,
+    Analysis, Output, Proposal, Settings, Tracked, View,
+    diagnostics::Diagnostics,
     notice::{self, Occasion},
     observe,
     report::{self, Report},
@@ -21,19 +22,31 @@ use crate::{
     accepted::{Accepted, Watched},
     actions::Actions,
     inventory::Inventory,
-    measure::{Measured, Value, measure},
+    measure::{Measured, Measurements, Value, measure},
     recommend::{self, Circumstances, Offence},
     told::TriggerKey,
     trigger::{Episode, Pace, Seen, advance},
+    window::Window,
 };
 
-/// A trigger that has fired on a target and was seen to breach at this tick.
+/// A trigger that is pending on a target, or has fired on it.
 #[derive(Clone, Debug)]
-struct Firing<'a> {
-    watched: &'a Watched,
-    offender: &'a ObjectState,
-    episode: Episode,
-    measured: Measured,
+pub(super) struct Active<'a> {
+    pub(super) watched: &'a Watched,
+    pub(super) offender: &'a ObjectState,
+    pub(super) episode: Episode,
+    /// What was seen at this tick.
+    pub(super) measured: Option<Measured>,
+}
+
+/// A policy at one tick, before anything follows.
+#[derive(Debug)]
+pub(super) struct Evaluated<'a> {
+    pub(super) accepted: &'a Accepted,
+    policy: &'a HealingPolicy,
+    measured: Vec<Measurements<'a>>,
+    report: Report,
+    pub(super) active: Vec<Active<'a>>,
 }
 
 /// A trigger on a target, and what it measured there.
@@ -44,15 +57,107 @@ struct Subject<'a> {
     measured: Option<&'a Measured>,
 }
 
+/// What every policy is evaluated against at one tick.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) window: &'a Window,
+    pub(super) inventory: &'a Inventory,
+    pub(super) view: View<'a>,
+    pub(super) at: Timestamp,
+}
+
 /// A policy at one tick.
 #[derive(Clone, Copy, Debug)]
 struct Round<'a> {
     accepted: &'a Accepted,
-    cluster: &'a str,
-    lookback: SignedDuration,
-    most_open: usize,
+    settings: &'a Settings,
     view: View<'a>,
     at: Timestamp,
+}
+
+type Episodes = BTreeMap<TriggerKey, BTreeMap<String, Tracked>>;
+
+impl<'a> Around<'a> {
+    fn round(&self, accepted: &'a Accepted) -> Round<'a> {
+        Round {
+            accepted,
+            settings: self.settings,
+            view: self.view,
+            at: self.at,
+        }
+    }
+
+    /// Measures every trigger of a policy on every target, and moves the episodes to this tick.
+    fn evaluate(
+        &self,
+        (accepted, policy): (&'a Accepted, &'a HealingPolicy),
+        (episodes, actions): (&mut Episodes, &Actions),
+        outputs: &mut Vec<Output>,
+    ) -> Evaluated<'a> {
+        let (inventory, view, at) = (self.inventory, &self.view, self.at);
+        let round = self.round(accepted);
+        let targets = inventory.targets(&accepted.scope);
+        let mut report = Report::new(targets.len());
+        let mut active = Vec::new();
+        let mut measured = Vec::with_capacity(accepted.triggers.len());
+        for watched in &accepted.triggers {
+            let measurements = measure(watched, self.window, inventory, at);
+            let key = (accepted.uid.clone(), watched.name.clone());
+            let tracked = episodes
+                .entry(key)
+                .or_insert_with_key(|key| adopt(view, key, at));
+            let values: Vec<_> = targets
+                .iter()
+                .map(|target| (*target, measurements.of(target)))
+                .collect();
+            active.extend(round.moved_on(watched, &values, tracked, outputs));
+            report.read(watched, &values, tracked);
+            if view.live {
+                let open = observe::observe(accepted, &measurements, inventory, actions);
+                outputs.extend(open);
+            }
+            measured.push(measurements);
+        }
+        active.sort_by(worse_first);
+        Evaluated {
+            accepted,
+            policy,
+            measured,
+            report,
+            active,
+        }
+    }
+
+    /// What follows for one policy: actions, and what its status says.
+    fn conclude(
+        &self,
+        evaluated: Evaluated<'a>,
+        diagnostics: &mut Diagnostics,
+        actions: &mut Actions,
+    ) -> Vec<Output> {
+        let Evaluated {
+            accepted,
+            policy,
+            measured,
+            mut report,
+            active,
+        } = evaluated;
+        let round = self.round(accepted);
+        let mut proposed = Vec::new();
+        for one in active.iter().filter(|one| one.episode.fired_at.is_some()) {
+            let around = (self.inventory, &mut *diagnostics, &mut *actions);
+            proposed.extend(round.propose(one, around, &mut report));
+        }
+        // Told first, so that the actuator need not wait a tick for the reading behind an action.
+        let mut outputs = observe::proposed(accepted, &measured, self.inventory, &proposed);
+        outputs.extend(proposed);
+        outputs.extend(diagnostics.questions());
+        report.diagnosed(diagnostics.summaries(accepted));
+        let report = report.finish(accepted, policy, &self.view, self.at);
+        outputs.push(Output::Report(Box::new(report)));
+        outputs
+    }
 }
 
 impl Analysis {
@@ -62,12 +167,32 @@ impl Analysis {
         let existing = view.actions.iter().map(Arc::clone);
         self.actions.refresh(existing, at);
         let mut outputs = self.end_orphans(at);
-        let compiled = std::mem::take(&mut self.policies);
+        let Self {
+            settings,
+            window,
+            inventory,
+            policies,
+            episodes,
+            actions,
+            diagnostics,
+            tally: _,
+            malformed_nodes: _,
+            evaluated_at: _,
+        } = self;
+        let around = Around {
+            settings,
+            window,
+            inventory,
+            view: *view,
+            at,
+        };
+        let mut evaluated = Vec::new();
         for policy in view.policies {
             let uid = policy.metadata.uid.as_deref().unwrap_or_default();
-            match compiled.get(uid).map(|compiled| &compiled.outcome) {
+            match policies.get(uid).map(|compiled| &compiled.outcome) {
                 Some(Ok(accepted)) if is_in_force(accepted, at) => {
-                    outputs.extend(self.evaluate_policy(accepted, policy, view, at));
+                    let known = (&mut *episodes, &*actions);
+                    evaluated.push(around.evaluate((accepted, policy), known, &mut outputs));
                 }
                 Some(Err(error)) if view.live => {
                     let report = report::refused(policy, error, at);
@@ -76,70 +201,11 @@ impl Analysis {
                 Some(Ok(_) | Err(_)) | None => {}
             }
         }
-        self.policies = compiled;
-        outputs
-    }
-
-    fn evaluate_policy(
-        &mut self,
-        accepted: &Accepted,
-        policy: &HealingPolicy,
-        view: &View<'_>,
-        at: Timestamp,
-    ) -> Vec<Output> {
-        let Self {
-            settings,
-            window,
-            inventory,
-            episodes,
-            actions,
-            policies: _,
-            tally: _,
-            evaluated_at: _,
-        } = self;
-        let round = Round {
-            accepted,
-            cluster: &settings.cluster,
-            lookback: settings.lookback,
-            most_open: settings.most_open,
-            view: *view,
-            at,
-        };
-        let targets = inventory.targets(&accepted.scope);
-        let mut report = Report::new(targets.len());
-        let mut outputs = Vec::new();
-        let mut firing = Vec::new();
-        let mut measured = Vec::with_capacity(accepted.triggers.len());
-        for watched in &accepted.triggers {
-            let measurements = measure(watched, window, inventory, at);
-            let key = (accepted.uid.clone(), watched.name.clone());
-            let tracked = episodes
-                .entry(key)
-                .or_insert_with_key(|key| adopt(view, key, at));
-            let values: Vec<_> = targets
-                .iter()
-                .map(|target| (*target, measurements.of(target)))
-                .collect();
-            firing.extend(round.fired(watched, &values, tracked, &mut outputs));
-            report.read(watched, &values, tracked);
-            if view.live {
-                outputs.extend(observe::observe(
-                    accepted,
-                    &measurements,
-                    inventory,
-                    actions,
-                ));
-            }
-            measured.push(measurements);
-        }
+        outputs.extend(diagnostics.update(&around, &evaluated, actions));
         if view.live {
-            firing.sort_by(worse_first);
-            let proposed = round.propose(&firing, inventory, actions, &mut report);
-            // Told first, so that the actuator need not wait a tick for the reading behind an action.
-            outputs.extend(observe::proposed(accepted, &measured, inventory, &proposed));
-            outputs.extend(proposed);
-            let report = report.finish(accepted, policy, view, at);
-            outputs.push(Output::Report(Box::new(report)));
+            for one in evaluated {
+                outputs.extend(around.conclude(one, diagnostics, actions));
+            }
         }
         outputs
     }
@@ -204,15 +270,15 @@ fn seen(value: &Value, watched: &Watched) -> Seen {
 
 impl<'a> Round<'a> {
     /// Moves every episode of a trigger to this tick, telling what changed, and
-    /// returns those that have fired and still breach.
-    fn fired(
+    /// returns those that go on.
+    fn moved_on(
         &self,
         watched: &'a Watched,
         values: &[(&'a ObjectState, Value)],
         tracked: &mut BTreeMap<String, Tracked>,
         outputs: &mut Vec<Output>,
-    ) -> Vec<Firing<'a>> {
-        let mut firing = Vec::new();
+    ) -> Vec<Active<'a>> {
+        let mut active = Vec::new();
         for (offender, value) in values {
             let seen = seen(value, watched);
             let before = tracked.remove(&offender.target.uid);
@@ -227,18 +293,16 @@ impl<'a> Round<'a> {
             let Some(next) = self.moved(&subject, before, seen, outputs) else {
                 continue;
             };
-            if let (Ok(measured), Some(_)) = (value, next.episode.fired_at) {
-                firing.push(Firing {
-                    watched,
-                    offender,
-                    episode: next.episode,
-                    measured: measured.clone(),
-                });
-            }
+            active.push(Active {
+                watched,
+                offender,
+                episode: next.episode,
+                measured: value.as_ref().ok().cloned(),
+            });
             tracked.insert(offender.target.uid.clone(), next);
         }
         self.end_gone(watched, values, tracked, outputs);
-        firing
+        active
     }
 
     /// Ends the episodes of what is no target any more.
@@ -279,7 +343,7 @@ impl<'a> Round<'a> {
     ) -> Option<Tracked> {
         let pace = Pace {
             hold: subject.watched.hold,
-            lookback: self.lookback,
+            lookback: self.settings.lookback,
         };
         let episode = before.as_ref().map(|before| before.episode);
         let (next, transition) = advance(episode, seen, self.at, pace);
@@ -306,66 +370,66 @@ impl<'a> Round<'a> {
             target: subject.target,
             episode,
             measured: subject.measured,
-            cluster: self.cluster,
+            cluster: &self.settings.cluster,
             at: self.at,
         }
     }
 
-    /// Asks for an action on each offender, the worst first.
+    /// Asks for an action on one offender.
     fn propose(
         &self,
-        firing: &[Firing<'_>],
-        inventory: &Inventory,
-        actions: &mut Actions,
+        one: &Active<'_>,
+        (inventory, diagnostics, actions): (&Inventory, &mut Diagnostics, &mut Actions),
         report: &mut Report,
-    ) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        for one in firing {
-            let offence = Offence {
-                policy: self.accepted,
-                watched: one.watched,
-                offender: one.offender,
-                episode: one.episode,
-                measured: &one.measured,
-            };
-            let around = Circumstances {
-                inventory,
-                actions,
-                proposals: self.view.told.proposals(&self.accepted.uid),
-                most_open: self.most_open,
-                at: self.at,
-            };
-            match recommend::recommend(&offence, &around) {
-                Ok(recommendation) => {
-                    let target = recommendation.spec.target_resource.uid.as_deref();
-                    let name = recommendation.name.clone();
-                    actions.propose(
-                        name,
-                        &self.accepted.name,
-                        target.unwrap_or_default(),
-                        self.at,
-                    );
-                    let subject = Subject {
-                        watched: one.watched,
-                        target: &one.offender.target,
-                        measured: Some(&one.measured),
-                    };
-                    let occasion = self.occasion(&subject, one.episode);
-                    outputs.push(Output::Propose(Box::new(Proposal {
-                        alert: notice::proposed(&occasion, &recommendation),
-                        recommendation,
-                    })));
-                }
-                Err(held) => report.hold(one.watched, &one.offender.target.uid, &held),
+    ) -> Option<Output> {
+        let measured = one.measured.as_ref()?;
+        let opinion = diagnostics.opinion(self.accepted, one, self.at);
+        let offence = Offence {
+            policy: self.accepted,
+            watched: one.watched,
+            offender: one.offender,
+            episode: one.episode,
+            measured,
+            opinion: opinion.as_ref(),
+        };
+        let around = Circumstances {
+            inventory,
+            actions,
+            proposals: self.view.told.proposals(&self.accepted.uid),
+            most_open: self.settings.most_open,
+            at: self.at,
+        };
+        let recommendation = match recommend::recommend(&offence, &around) {
+            Ok(recommendation) => recommendation,
+            Err(held) => {
+                report.hold(one.watched, &one.offender.target.uid, &held);
+                diagnostics.hold(&one.offender.target.uid, &held);
+                return None;
             }
-        }
-        outputs
+        };
+        let target = recommendation.spec.target_resource.uid.as_deref();
+        actions.propose(
+            recommendation.name.clone(),
+            &self.accepted.name,
+            target.unwrap_or_default(),
+            self.at,
+        );
+        let subject = Subject {
+            watched: one.watched,
+            target: &one.offender.target,
+            measured: Some(measured),
+        };
+        let occasion = self.occasion(&subject, one.episode);
+        Some(Output::Propose(Box::new(Proposal {
+            alert: notice::proposed(&occasion, &recommendation),
+            recommendation,
+        })))
     }
 }
 
 /// Severest first, then the one that fired first; the UID decides among equals.
-fn worse_first(one: &Firing<'_>, other: &Firing<'_>) -> Ordering {
-    let key = |firing: &Firing<'_>| (firing.episode.fired_at, firing.episode.since);
+fn worse_first(one: &Active<'_>, other: &Active<'_>) -> Ordering {
+    let key = |active: &Active<'_>| (active.episode.fired_at, active.episode.since);
     other
         .watched
         .severity

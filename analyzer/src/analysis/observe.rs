@@ -47,7 +47,7 @@ pub(super) fn proposed(
 ) -> Vec<Output> {
     let proposals = outputs.iter().filter_map(|output| match output {
         Output::Propose(proposal) => Some(&proposal.recommendation),
-        Output::Alert(_) | Output::Observe(..) | Output::Report(_) => None,
+        Output::Alert(_) | Output::Observe(..) | Output::Ask(_) | Output::Report(_) => None,
     });
     let observed = proposals.filter_map(|recommendation| {
         let trigger = &recommendation.spec.trigger.as_ref()?.name;
@@ -120,7 +120,11 @@ fn relatives<'a>(
         .into_iter()
         .flatten()
         .filter_map(|uid| inventory.get(uid))
-        .filter(|state| state.target.kind != "Node")
+        // A node is looked at when the trouble is its own, not when it is merely where the offender runs.
+        .filter(|state| {
+            state.target.kind != "Node"
+                || actions::offender_uid(action).is_none_or(|uid| uid == state.target.uid)
+        })
         .collect();
     let mut owners: Vec<String> = named.iter().map(|state| state.top_owner().uid).collect();
     owners.extend(status.owner_uid);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use schemas::{
     condition::{self, Setting, policy},
     object::ObjectState,
-    policy::{ActiveTrigger, HealingPolicy, HealingPolicyStatus, NoData},
+    policy::{ActiveTrigger, CaseSummary, HealingPolicy, HealingPolicyStatus, NoData},
 };
 
 use super::{Tracked, View};
@@ -44,6 +44,7 @@ pub(super) struct Report {
     active: Vec<Ranked>,
     no_data: BTreeMap<(String, String), (u32, String)>,
     worst: Option<(Rank, String)>,
+    cases: Vec<CaseSummary>,
 }
 
 #[derive(Debug)]
@@ -68,6 +69,7 @@ impl Report {
             active: Vec::new(),
             no_data: BTreeMap::new(),
             worst: None,
+            cases: Vec::new(),
         }
     }
 
@@ -147,6 +149,11 @@ impl Report {
         }
     }
 
+    /// Takes in what is wrong.
+    pub(super) fn diagnosed(&mut self, cases: Vec<CaseSummary>) {
+        self.cases = cases;
+    }
+
     /// The status of a policy that was evaluated.
     pub(super) fn finish(
         mut self,
@@ -178,6 +185,7 @@ impl Report {
                 .map(|ranked| ranked.trigger)
                 .collect(),
             no_data: no_data(self.no_data),
+            cases: self.cases,
             actions_proposed: proposals.map_or(0, |proposals| proposals.names.len() as u64),
             last_action: proposals.and_then(|proposals| proposals.last),
             ..HealingPolicyStatus::default()

@@ -3,11 +3,11 @@ use schemas::{
     action::{HealingActionStatus, Phase},
     alert::AlertKind,
     object::ContainerState,
-    policy::{HealingPolicyStatus, Mode},
+    policy::{HealingPolicyStatus, Mode, Remedy},
 };
 
 use super::*;
-use crate::testing::{Usage, at, created, deployment, pod, policy, rows, scrape, settings};
+use crate::testing::{Usage, at, created, deployment, node, pod, policy, rows, scrape, settings};
 
 /// An analysis and what is known beside the streams.
 struct Scene {
@@ -73,7 +73,7 @@ fn alerts(outputs: &[Output]) -> Vec<(AlertKind, &str, Option<Timestamp>)> {
         .iter()
         .filter_map(|output| match output {
             Output::Alert(alert) => Some((alert.kind, alert.target.name.as_str(), alert.fired_at)),
-            Output::Propose(_) | Output::Observe(..) | Output::Report(_) => None,
+            Output::Propose(_) | Output::Observe(..) | Output::Report(_) | Output::Ask(_) => None,
         })
         .collect()
 }
@@ -83,7 +83,7 @@ fn proposals(outputs: &[Output]) -> Vec<&Proposal> {
         .iter()
         .filter_map(|output| match output {
             Output::Propose(proposal) => Some(proposal.as_ref()),
-            Output::Alert(_) | Output::Observe(..) | Output::Report(_) => None,
+            Output::Alert(_) | Output::Observe(..) | Output::Report(_) | Output::Ask(_) => None,
         })
         .collect()
 }
@@ -91,7 +91,7 @@ fn proposals(outputs: &[Output]) -> Vec<&Proposal> {
 fn status(outputs: &[Output]) -> HealingPolicyStatus {
     let found = outputs.iter().rev().find_map(|output| match output {
         Output::Report(report) => Some(report.status.clone()),
-        Output::Alert(_) | Output::Observe(..) | Output::Propose(_) => None,
+        Output::Alert(_) | Output::Observe(..) | Output::Propose(_) | Output::Ask(_) => None,
     });
     found.unwrap()
 }
@@ -171,7 +171,7 @@ fn a_target_that_is_gone_resolves() {
     let outputs = scene.tick(60, &[("web-2", Some(40.0)), ("web-3", Some(40.0))]);
     let resolved = outputs.iter().find_map(|output| match output {
         Output::Alert(alert) => Some(alert.as_ref()),
-        Output::Propose(_) | Output::Observe(..) | Output::Report(_) => None,
+        Output::Propose(_) | Output::Observe(..) | Output::Report(_) | Output::Ask(_) => None,
     });
     assert_eq!(resolved.unwrap().reason, "TargetGone");
     assert_eq!(resolved.unwrap().ends_at, Some(at(60)));
@@ -199,7 +199,7 @@ fn an_open_action_is_observed_with_the_siblings_of_its_target() {
     let outputs = scene.leak(60, &[20.0]);
     let observation = outputs.iter().find_map(|output| match output {
         Output::Observe(_, observation) => Some(observation.as_ref()),
-        Output::Propose(_) | Output::Alert(_) | Output::Report(_) => None,
+        Output::Propose(_) | Output::Alert(_) | Output::Report(_) | Output::Ask(_) => None,
     });
     let observation = observation.unwrap();
     let seen: Vec<_> = observation
@@ -322,6 +322,82 @@ fn a_crash_loop_fires_as_a_condition_and_names_its_container() {
     assert_eq!(trigger.since, at(15));
     let evidence = &spec.diagnosis.as_ref().unwrap().evidence;
     assert!(evidence[0].statement.starts_with("web-1/app"));
+}
+
+/// A policy about nodes, which has to live in the system namespace.
+fn of_nodes(policy: crate::testing::PolicyBuilder) -> HealingPolicy {
+    let mut policy = policy
+        .selecting("Node")
+        .remedy("close", 10, Remedy::Cordon)
+        .build();
+    policy.metadata.namespace = Some(settings().bounds.system_namespace);
+    policy
+}
+
+#[test]
+fn a_node_that_is_not_ready_is_acted_on_and_observed_itself() {
+    let mut scene = scene(of_nodes(policy("p").on_condition("NotReady")));
+    scene.object(node("n1", "True"));
+    scene.object(node("n2", "Unknown"));
+    let outputs = scene.leak(15, &[40.0, 40.0, 40.0]);
+    let spec = &proposals(&outputs)[0].recommendation.spec;
+    let target = &spec.target_resource;
+    assert_eq!((target.kind.as_str(), target.name.as_str()), ("Node", "n2"));
+    assert_eq!(target.namespace, None);
+    let observed = outputs.iter().find_map(|output| match output {
+        Output::Observe(_, observation) => Some(observation),
+        Output::Alert(_) | Output::Report(_) | Output::Propose(_) => None,
+    });
+    let readings = &observed.unwrap().readings;
+    assert_eq!(readings.len(), 1, "{readings:?}");
+    assert!(readings[0].breaching && readings[0].target.name == "n2");
+}
+
+#[test]
+fn a_nodes_usage_is_percent_of_what_it_can_give_and_no_containers() {
+    let mut high = policy("p");
+    high = high.on_query("node_memory_usage_percent", 85.0);
+    let mut scene = scene(of_nodes(high));
+    scene.object(node("n1", "True"));
+    scene.object(node("n2", "True"));
+    let mut outputs = Vec::new();
+    for second in [15, 30, 45] {
+        let usage = [("n1", 40.0), ("n2", 86.0)];
+        scene.step(Input::Nodes(crate::testing::nodes(second, &usage)));
+        // A container at 95 % is no node at 95 %.
+        outputs.extend(scene.tick(second, &[("web-1", Some(95.0))]));
+    }
+    let proposed = proposals(&outputs);
+    let names: Vec<_> = proposed
+        .iter()
+        .map(|one| one.recommendation.spec.target_resource.name.as_str())
+        .collect();
+    assert_eq!(names, ["n2"]);
+    let reading = proposed[0].recommendation.spec.trigger.as_ref();
+    assert_eq!(reading.unwrap().value, Some(86.0));
+}
+
+#[test]
+fn an_event_that_names_a_node_in_place_of_its_uid_counts_for_it() {
+    let mut scene = scene(of_nodes(policy("p").on_events("Rebooted", 1)));
+    scene.object(node("n1", "True"));
+    let mut regarding = crate::testing::target("Node", "n1");
+    (regarding.namespace, regarding.uid) = (String::new(), "n1".to_owned());
+    let event = ClusterEvent {
+        uid: "event".to_owned(),
+        regarding,
+        kind: "Warning".to_owned(),
+        reason: "Rebooted".to_owned(),
+        note: String::new(),
+        reporter: "kubelet".to_owned(),
+        occurred_at: at(16),
+        count: 1,
+        increase: 1,
+    };
+    scene.step(Input::Event(Box::new(event)));
+    let outputs = scene.leak(15, &[40.0, 40.0]);
+    let target = &proposals(&outputs)[0].recommendation.spec.target_resource;
+    assert_eq!((target.kind.as_str(), target.name.as_str()), ("Node", "n1"));
 }
 
 #[test]
@@ -460,7 +536,7 @@ proptest! {
                 .into_iter()
                 .filter_map(|(second, output)| match output {
                     Output::Alert(alert) => Some((second, *alert)),
-                    Output::Propose(_) | Output::Observe(..) | Output::Report(_) => None,
+                    Output::Propose(_) | Output::Observe(..) | Output::Report(_) | Output::Ask(_) => None,
                 })
                 .collect()
         };

@@ -185,6 +185,7 @@ fn name_and_selector(vector: &VectorSelector) -> Result<(String, Selector), Erro
         readings,
         matchers,
         offset,
+        of_nodes: metric::is_of_nodes(&name),
     };
     Ok((name, selector))
 }

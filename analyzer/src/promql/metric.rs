@@ -6,7 +6,7 @@ use super::error::Error;
 use crate::window::{CPU, EMPTY, MEMORY, Reading};
 
 /// Metrics with their readings; each reading with the value of the label `resource`.
-const METRICS: [(&str, &[(Reading, u32)]); 11] = [
+const METRICS: [(&str, &[(Reading, u32)]); 18] = [
     (
         "container_memory_working_set_bytes",
         &[(Reading::Memory, EMPTY)],
@@ -33,7 +33,29 @@ const METRICS: [(&str, &[(Reading, u32)]); 11] = [
     ("cpu_usage_cores", &[(Reading::Cpu, EMPTY)]),
     ("memory_usage_percent", &[(Reading::MemoryPercent, EMPTY)]),
     ("cpu_usage_percent", &[(Reading::CpuPercent, EMPTY)]),
+    // A node's limit is what it can give.
+    ("node_memory_usage_bytes", &[(Reading::Memory, EMPTY)]),
+    ("node_cpu_usage_cores", &[(Reading::Cpu, EMPTY)]),
+    (
+        "node_memory_usage_percent",
+        &[(Reading::MemoryPercent, EMPTY)],
+    ),
+    ("node_cpu_usage_percent", &[(Reading::CpuPercent, EMPTY)]),
+    (
+        "node_memory_allocatable_bytes",
+        &[(Reading::MemoryLimit, EMPTY)],
+    ),
+    ("node_cpu_allocatable_cores", &[(Reading::CpuLimit, EMPTY)]),
+    ("node_ready", &[(Reading::PodReady, EMPTY)]),
 ];
+
+/// What the names of metrics of nodes begin with.
+const OF_NODES: &str = "node_";
+
+/// Whether a metric is of nodes.
+pub(super) fn is_of_nodes(name: &str) -> bool {
+    name.starts_with(OF_NODES)
+}
 
 /// Short names that look at a whole window, not at an instant.
 pub(super) const RECORDED: [&str; 3] = ["restart_count", "availability", "error_rate"];

@@ -4,6 +4,7 @@
 
 use promql_parser::label::Matcher;
 
+use super::error::Error;
 use crate::window::Reading;
 
 /// One step of a query.
@@ -34,6 +35,8 @@ pub(super) struct Selector {
     pub(super) matchers: Vec<Matcher>,
     /// How long ago, milliseconds.
     pub(super) offset: i64,
+    /// Whether the series are of nodes, which are kept apart from those of containers.
+    pub(super) of_nodes: bool,
 }
 
 /// A function of the samples in a range.
@@ -195,6 +198,29 @@ impl Plan {
             Self::Aggregate(aggregate) => aggregate.of.span(),
             Self::Binary(binary) => binary.left.span().max(binary.right.span()),
             Self::Call(_, of) => of.span(),
+        }
+    }
+}
+
+impl Plan {
+    /// Whether its series are of nodes; `None` where it names none.
+    ///
+    /// # Errors
+    /// When it names series of nodes and of containers: they have no label in common by which they could be matched.
+    pub(super) fn of_nodes(&self) -> Result<Option<bool>, Error> {
+        match self {
+            Self::Number(_) => Ok(None),
+            Self::Instant(selector) | Self::ErrorRate(selector) => Ok(Some(selector.of_nodes)),
+            Self::Over(over) => Ok(Some(over.selector.of_nodes)),
+            Self::Aggregate(aggregate) => aggregate.of.of_nodes(),
+            Self::Call(_, of) => of.of_nodes(),
+            Self::Binary(binary) => match (binary.left.of_nodes()?, binary.right.of_nodes()?) {
+                (Some(left), Some(right)) if left != right => Err(Error::Unsupported {
+                    what: "a query over nodes and containers at once".to_owned(),
+                    instead: "write a policy about nodes and another one about pods",
+                }),
+                (left, right) => Ok(left.or(right)),
+            },
         }
     }
 }

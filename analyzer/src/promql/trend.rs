@@ -70,6 +70,10 @@ impl Trend {
         let parsed = promql_parser::parser::parse(text);
         let expr = parsed.map_err(|message| Error::Syntax { message })?;
         match check::plan(&expr, 0)? {
+            Plan::Instant(selector) if selector.of_nodes => Err(Error::Unsupported {
+                what: "a trend of a node".to_owned(),
+                instead: "write a metric trigger over deriv or predict_linear, such as predict_linear(node_memory_usage_percent[10m], 600)",
+            }),
             Plan::Instant(selector) if selector.offset == 0 => Ok(Self {
                 text: text.to_owned(),
                 selector,

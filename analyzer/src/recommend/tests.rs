@@ -53,6 +53,7 @@ impl Scene {
                 seen_at: at(now),
             },
             measured: &measured,
+            opinion: None,
         };
         let around = Circumstances {
             inventory: &self.inventory,

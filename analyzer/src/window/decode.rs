@@ -130,6 +130,20 @@ const SPECS: [&str; 4] = [
 
 /// Reads a whole message, or nothing.
 pub(crate) fn decode(ipc: &[u8], max_rows: usize) -> Result<Batch, Error> {
+    read(ipc, max_rows, Batch::append)
+}
+
+/// Reads a whole message about nodes. Each stands as a container without a name whose limits
+/// are what the node can give and whose owner is the node; its name tells it apart.
+pub(crate) fn decode_nodes(ipc: &[u8], max_rows: usize) -> Result<Batch, Error> {
+    read(ipc, max_rows, Batch::append_nodes)
+}
+
+fn read(
+    ipc: &[u8],
+    max_rows: usize,
+    append: fn(&mut Batch, &RecordBatch) -> Result<(), Error>,
+) -> Result<Batch, Error> {
     envelope::check(ipc, max_rows)?;
     let mut buffer = ipc.to_vec().into();
     let mut decoder = StreamDecoder::new();
@@ -137,7 +151,7 @@ pub(crate) fn decode(ipc: &[u8], max_rows: usize) -> Result<Batch, Error> {
     loop {
         let read = decoder.decode(&mut buffer);
         match read.map_err(|source| Error::Read { source })? {
-            Some(records) => batch.append(&records)?,
+            Some(records) => append(&mut batch, &records)?,
             None => break,
         }
         if batch.rows > max_rows {
@@ -173,6 +187,36 @@ impl Batch {
         Ok(())
     }
 
+    fn append_nodes(&mut self, records: &RecordBatch) -> Result<(), Error> {
+        let rows = records.num_rows();
+        for (names, column) in self.labels.iter_mut().zip(LABELS) {
+            match column {
+                column::POD_UID | column::NODE | column::OWNER_NAME => {
+                    names.append(records, column::NODE)?;
+                }
+                column::OWNER_KIND => names.fill("Node", rows),
+                _ => names.fill("", rows),
+            }
+        }
+        self.check_uids()?;
+        self.measured
+            .extend(int64(records, column::USAGE_TIMESTAMP_MS)?);
+        self.cpu.extend(floats(records, column::CPU_USAGE_CORES)?);
+        self.memory
+            .extend(floats(records, column::MEMORY_USAGE_BYTES)?);
+        let [cpu_limit, memory_limit, requests @ ..] = &mut self.specs;
+        cpu_limit.extend(floats(records, column::CPU_ALLOCATABLE_CORES)?);
+        memory_limit.extend(floats(records, column::MEMORY_ALLOCATABLE_BYTES)?);
+        for request in requests {
+            request.extend(std::iter::repeat_n(f64::NAN, rows));
+        }
+        self.restarts.extend(std::iter::repeat_n(None, rows));
+        self.ready.extend(booleans(records, column::READY)?);
+        self.pod_ready.extend(booleans(records, column::READY)?);
+        self.rows += rows;
+        Ok(())
+    }
+
     fn check_uids(&self) -> Result<(), Error> {
         let [_, _, uids, ..] = &self.labels;
         let empty: Vec<bool> = uids.values.iter().map(|uid| uid.is_empty()).collect();
@@ -185,6 +229,13 @@ impl Batch {
 }
 
 impl Names {
+    /// The same text for so many rows.
+    fn fill(&mut self, text: &str, rows: usize) {
+        let key = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        self.values.push(Arc::from(text));
+        self.keys.extend(std::iter::repeat_n(key, rows));
+    }
+
     fn append(&mut self, records: &RecordBatch, column: &'static str) -> Result<(), Error> {
         let array = find(records, column)?;
         let base = u32::try_from(self.values.len()).unwrap_or(u32::MAX);

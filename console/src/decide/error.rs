@@ -31,6 +31,19 @@ pub enum Error {
     #[error("failed to learn your user name from the API server: log in as a user who has one")]
     Nobody,
 
+    /// The policy has no such action.
+    #[error("the policy has no action {wanted} for this trigger; it has: {others}")]
+    NoSuchChoice {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        others: String,
+    },
+
+    /// The answer cannot be written as JSON.
+    #[error("failed to write the answer as JSON")]
+    Json(#[source] serde_json::Error),
+
     /// No such action.
     #[error(
         "there is no HealingAction {name} in the namespace {namespace}: kubeskippy waiting -A lists those that wait"

@@ -145,6 +145,14 @@ impl Remedy {
             Self::Custom => "custom",
         }
     }
+
+    /// Whether taking it back gives the target what it had.
+    pub const fn is_reversible(self) -> bool {
+        match self {
+            Self::Scale | Self::Patch | Self::Resize | Self::Rollback | Self::Cordon => true,
+            Self::Restart | Self::Delete | Self::Notify | Self::Custom => false,
+        }
+    }
 }
 
 /// How pods are replaced.
@@ -305,6 +313,8 @@ pub enum PatchOperation {
 
 /// How the object is deleted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("(has(self.stripFinalizers) && self.stripFinalizers) == (has(self.finalizers) && size(self.finalizers) > 0)")
+    .message("stripFinalizers: true goes with the names of those that may be removed, and only with them: write finalizers: [example.com/cleanup]"))]
 #[serde(rename_all = "camelCase")]
 pub struct DeleteAction {
     /// Seconds the object gets to end by itself.
@@ -320,9 +330,15 @@ pub struct DeleteAction {
     #[serde(default)]
     pub propagation_policy: Propagation,
 
-    /// Remove the object's finalizers, for an object that hangs in deletion. Always waits for approval.
+    /// Remove those of the object's finalizers that `finalizers` names, once its deletion has hung for 5 minutes
+    /// (`--hanging-seconds`); an object that is not being deleted is left alone. What the finalizer was to clean up stays. Always waits for approval.
     #[serde(default)]
     pub strip_finalizers: bool,
+
+    /// The only finalizers that `stripFinalizers` may remove, by their full names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 316)))]
+    pub finalizers: Vec<String>,
 }
 
 /// What happens to what a deleted object owns.
@@ -433,11 +449,12 @@ pub struct CustomAction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobTemplate>,
 
-    /// A webhook to call; it succeeds when the answer is 2xx.
+    /// A webhook to call, once; it succeeds when the answer is 2xx. An answer that is lost is never asked for
+    /// again: the action fails and says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
 
-    /// How long it may take.
+    /// How long it may take. A webhook gets 30 s at most.
     #[serde(default = "five_minutes")]
     pub timeout: Duration,
 }
@@ -455,13 +472,14 @@ pub struct JobTemplate {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
-    /// Where to, as https.
+    /// Where to, as https. Addresses within the cluster, or private ones, are called only where the actuator's
+    /// `--webhook-allow` names them.
     #[schemars(length(min = 1, max = 2048), regex(pattern = "^https?://"))]
     pub url: String,
 
-    /// Secret in KubeSkippy's namespace whose key `token` signs the request.
+    /// Secret in KubeSkippy's namespace, mounted into the actuator, whose key `token` signs the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub secret_name: Option<String>,
 }
 

@@ -217,6 +217,10 @@ impl Mind {
         let seen = match answer {
             Answer::Made => Seen::Made,
             Answer::Overtaken => Seen::Overtaken(why()),
+            // What cannot be read back is not waited for.
+            Answer::Lost if self.remedy == Remedied::Hook => {
+                Seen::Refused(Reason::AnswerLost, why())
+            }
             Answer::Lost => Seen::Held(Reason::Retrying, why()),
             Answer::Blocked => Seen::Held(Reason::DisruptionBudget, why()),
             Answer::Forbidden => Seen::Refused(Reason::Forbidden, why()),
@@ -384,6 +388,8 @@ fn effect(permit: &Permit) -> Effect {
             Effect::Scale(from, to)
         }
         Verb::Call => Effect::Hook,
-        Verb::Delete | Verb::Create | Verb::Resize => panic!("not a call of this model"),
+        Verb::Delete | Verb::Release | Verb::Create | Verb::Resize => {
+            panic!("not a call of this model")
+        }
     }
 }

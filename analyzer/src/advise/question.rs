@@ -1,0 +1,6 @@
+//! stub
+use super::Question;
+/// stub
+pub fn digest(_: &Question, model: &str) -> String {
+    model.to_owned()
+}

@@ -1,0 +1,1 @@
+//! Every rule against cases made by hand.
