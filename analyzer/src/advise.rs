@@ -14,7 +14,9 @@ use crate::{case::Case, evidence::Id};
 pub mod combine;
 pub mod opinion;
 pub mod outlook;
+pub mod prompt;
 pub mod question;
+pub mod redact;
 pub mod review;
 pub mod rules;
 
