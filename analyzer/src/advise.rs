@@ -19,6 +19,8 @@ pub mod question;
 pub mod redact;
 pub mod review;
 pub mod rules;
+#[cfg(test)]
+mod sample;
 
 /// A cause that a rule, or recall, thinks possible.
 #[derive(Clone, Debug, PartialEq)]

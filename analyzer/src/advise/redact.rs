@@ -24,7 +24,7 @@ mod learned;
 mod mask;
 mod patterns;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use learned::Learned;
 use patterns::Patterns;

@@ -57,6 +57,7 @@ impl Learned {
             let decoded = decoded.trim();
             if is_telling(decoded) {
                 self.0.insert(decoded.to_owned());
+                self.0.extend(encoded::twins(decoded));
             }
         }
     }

@@ -31,9 +31,9 @@ pub(super) struct Pattern {
 #[derive(Clone, Debug)]
 pub(super) struct Patterns(pub(super) Vec<Pattern>);
 
-/// A value after a separator: quoted, quoted within a string, or up to the next blank.
-const VALUE: &str =
-    r#"(?<value>\\+"[^"]*(?:"|\z)|"(?:[^"\\]|\\.)*(?:"|\z)|'[^']*(?:'|\z)|[^\s"']+)"#;
+/// A value after a separator: quoted, quoted within a string, or up to the next blank. What reads
+/// like another name with its separator belongs to it, so that no value hides behind one.
+const VALUE: &str = r#"(?<value>(?:[^\s"']+\s{0,4}(?:=>|[:=])\s{0,4})*(?:\\+"[^"]*(?:"|\z)|"(?:[^"\\]|\\.)*(?:"|\z)|'[^']*(?:'|\z)|[^\s"']+))"#;
 
 /// The words by which a name says that its value is secret.
 const SECRET_WORD: &str = "passw(?:or)?d|passwd|pwd|passphrase|passcode|token|secret|credential|api[_-]?key|apikey|\
