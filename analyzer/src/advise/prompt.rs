@@ -18,8 +18,10 @@ use crate::evidence::{Fact, Id, Piece};
 
 pub mod tokens;
 
+mod around;
 mod compress;
 mod fence;
+mod figures;
 mod known;
 mod scrub;
 mod statement;

@@ -57,9 +57,11 @@ pub(super) fn with_text(text: &str) -> Question {
 /// The text of the event.
 pub(super) fn text_mut(question: &mut Question) -> &mut String {
     let facts = question.case.evidence.iter_mut();
-    let found = facts.filter_map(|piece| match &mut piece.fact {
-        Fact::Events(events) => Some(&mut events.template),
-        _ => None,
+    let found = facts.filter_map(|piece| {
+        let Fact::Events(events) = &mut piece.fact else {
+            return None;
+        };
+        Some(&mut events.template)
     });
     found.last().unwrap()
 }
@@ -121,75 +123,72 @@ fn case(web: &Target) -> Case {
 }
 
 fn evidence(web: &Target, pod: &Target) -> Vec<Piece> {
-    let metric = |id, fact| piece(id, pod, Provenance::Metric, fact);
-    let told = |id, about, fact| piece(id, about, Provenance::ControlPlane, fact);
-    let text = |id, fact| piece(id, pod, Provenance::Text, fact);
+    let text = |text: &str| text.to_owned();
+    let killed = Fact::Termination(Termination {
+        container: text("app"),
+        reason: text("OOMKilled"),
+        exit_code: 137,
+        restarts: 4,
+    });
+    let log = Fact::Log {
+        container: text("app"),
+        shapes: vec![
+            (text("allocated <*> bytes"), 12),
+            (text("request <*> failed"), 3),
+        ],
+    };
     vec![
-        metric(1, Fact::Finding(finding())),
-        metric(2, Fact::Series(memory())),
-        told(
-            3,
-            pod,
-            Fact::Termination(Termination {
-                container: "app".to_owned(),
-                reason: "OOMKilled".to_owned(),
-                exit_code: 137,
-                restarts: 4,
-            }),
-        ),
-        told(
+        piece(1, pod, Provenance::Metric, Fact::Finding(finding())),
+        piece(2, pod, Provenance::Metric, Fact::Series(memory())),
+        piece(3, pod, Provenance::ControlPlane, killed),
+        piece(
             4,
             pod,
-            Fact::Container(Container {
-                name: "app".to_owned(),
-                image: "registry.local/checkout:2.4.1".to_owned(),
-                resources: schemas::object::Resources {
-                    memory_limit_bytes: Some(536_870_912.0),
-                    ..schemas::object::Resources::default()
-                },
-                probes: schemas::object::Probes::default(),
-            }),
+            Provenance::ControlPlane,
+            Fact::Container(container()),
         ),
-        text(
-            5,
-            Fact::Events(EventShape {
-                kind: "Warning".to_owned(),
-                reason: "BackOff".to_owned(),
-                reporter: "kubelet".to_owned(),
-                template: "Back-off restarting failed container <*> in pod <*>".to_owned(),
-                count: 7,
-                last: at(NOW - 30),
-            }),
-        ),
-        told(
-            6,
-            web,
-            Fact::Rollout(Rollout {
-                revision: 8,
-                changes: [(
-                    "containers.app.image".to_owned(),
-                    (
-                        Some("checkout:2.4.0".to_owned()),
-                        Some("checkout:2.4.1".to_owned()),
-                    ),
-                )]
-                .into(),
-                previous: Some(7),
-                previous_ready: Some(0),
-                complete: false,
-            }),
-        ),
-        text(
-            7,
-            Fact::Log {
-                container: "app".to_owned(),
-                shapes: vec![
-                    ("allocated <*> bytes".to_owned(), 12),
-                    ("request <*> failed".to_owned(), 3),
-                ],
-            },
-        ),
+        piece(5, pod, Provenance::Text, Fact::Events(back_off())),
+        piece(6, web, Provenance::ControlPlane, Fact::Rollout(rollout())),
+        piece(7, pod, Provenance::Text, log),
     ]
+}
+
+fn container() -> Container {
+    Container {
+        name: "app".to_owned(),
+        image: "registry.local/checkout:2.4.1".to_owned(),
+        resources: schemas::object::Resources {
+            memory_limit_bytes: Some(536_870_912.0),
+            ..schemas::object::Resources::default()
+        },
+        probes: schemas::object::Probes::default(),
+    }
+}
+
+fn back_off() -> EventShape {
+    EventShape {
+        kind: "Warning".to_owned(),
+        reason: "BackOff".to_owned(),
+        reporter: "kubelet".to_owned(),
+        template: "Back-off restarting failed container <*> in pod <*>".to_owned(),
+        count: 7,
+        last: at(NOW - 30),
+    }
+}
+
+fn rollout() -> Rollout {
+    let image = |version: &str| Some(format!("checkout:{version}"));
+    Rollout {
+        revision: 8,
+        changes: [(
+            "containers.app.image".to_owned(),
+            (image("2.4.0"), image("2.4.1")),
+        )]
+        .into(),
+        previous: Some(7),
+        previous_ready: Some(0),
+        complete: false,
+    }
 }
 
 fn finding() -> Finding {

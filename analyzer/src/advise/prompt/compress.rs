@@ -12,9 +12,10 @@ use std::{
 };
 
 use super::{
+    figures::{age, number},
     known, may_be_shown,
     scrub::Scrubber,
-    statement::{Writer, age, number},
+    statement::Writer,
     tokens,
 };
 use crate::{

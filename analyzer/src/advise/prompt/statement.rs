@@ -5,10 +5,12 @@
 //!
 //! Pure: no IO, no clock.
 
-use jiff::{SignedDuration, Timestamp};
-use schemas::{object::Resources, target::Target};
+use schemas::target::Target;
 
-use super::scrub::Scrubber;
+use super::{
+    figures::{age, number, points, resources, scheduling, span},
+    scrub::Scrubber,
+};
 use crate::{
     advise::{Question, question},
     evidence::{
@@ -17,8 +19,6 @@ use crate::{
     },
 };
 
-/// Values of a series that are shown.
-const MOST_POINTS: usize = 12;
 /// Changed fields of a rollout that are shown.
 const MOST_CHANGES: usize = 6;
 
@@ -54,7 +54,7 @@ impl Writer<'_> {
         self.scrub.text(&target.to_string())
     }
 
-    fn text(&mut self, raw: &str) -> String {
+    pub(super) fn text(&mut self, raw: &str) -> String {
         self.scrub.text(raw)
     }
 
@@ -100,107 +100,7 @@ impl Writer<'_> {
             | Fact::Dependency { .. }
             | Fact::Neighbour { .. }
             | Fact::PastAction { .. }
-            | Fact::Siblings { .. } => self.surroundings(fact),
-        }
-    }
-
-    fn surroundings(&mut self, fact: &Fact) -> String {
-        match fact {
-            Fact::Quota {
-                name,
-                resource,
-                used,
-                hard,
-            } => format!(
-                "quota {}: {} of {} {} used",
-                self.text(name),
-                number(*used),
-                number(*hard),
-                self.text(resource)
-            ),
-            Fact::Claim {
-                name,
-                phase,
-                storage_class,
-            } => format!(
-                "volume claim {} is {}, storage class {}",
-                self.text(name),
-                self.text(phase),
-                self.text(storage_class)
-            ),
-            Fact::Service {
-                ready,
-                not_ready,
-                selected,
-                selects,
-            } => format!(
-                "Service with {ready} ready and {not_ready} unready endpoints; {}",
-                if *selects {
-                    format!("its selector matches {selected} pods")
-                } else {
-                    "it has no selector".to_owned()
-                }
-            ),
-            Fact::Dependency { on, failed_at } => {
-                let at = self.question.case.at;
-                let trouble = failed_at.map(|failed| format!("in trouble for {}", age(failed, at)));
-                let trouble = trouble.unwrap_or_else(|| "not in trouble".to_owned());
-                format!("calls {}, which is {trouble}", self.about(on))
-            }
-            Fact::Neighbour {
-                pod,
-                resource,
-                share,
-                over_request,
-            } => {
-                let over = over_request.map(|over| format!(", {} times its request", number(over)));
-                format!(
-                    "{} on the same node takes {} % of its {}{}",
-                    self.named(pod),
-                    number(share * 100.0),
-                    self.text(resource),
-                    over.unwrap_or_default()
-                )
-            }
-            Fact::PastAction {
-                name: _,
-                remedy,
-                phase,
-                ended_at,
-            } => {
-                let at = self.question.case.at;
-                let ended = ended_at.map(|ended| format!(", {} ago", age(ended, at)));
-                let phase = self.text(phase);
-                format!(
-                    "was treated with {}: {phase}{}",
-                    remedy.as_str(),
-                    ended.unwrap_or_default()
-                )
-            }
-            Fact::Siblings {
-                pods,
-                sick,
-                sick_of_newest,
-                of_newest,
-            } => format!(
-                "{sick} of its {pods} pods are in trouble, {sick_of_newest} of the {of_newest} of the newest revision"
-            ),
-            // What it is itself is told above.
-            Fact::Finding(_)
-            | Fact::Series(_)
-            | Fact::Events(_)
-            | Fact::Condition(_)
-            | Fact::Termination(_)
-            | Fact::Waiting(_)
-            | Fact::Container(_)
-            | Fact::Rollout(_)
-            | Fact::Node(_)
-            | Fact::Scheduling(_)
-            | Fact::Log { .. }
-            | Fact::Replicas(_)
-            | Fact::Autoscaler(_)
-            | Fact::Budget { .. }
-            | Fact::Job(_) => String::new(),
+            | Fact::Siblings { .. } => self.around(fact),
         }
     }
 
@@ -372,83 +272,4 @@ impl Writer<'_> {
         let lines: Vec<String> = lines.collect();
         format!("log of container {container}: {}", lines.join("; "))
     }
-}
-
-fn scheduling(counts: &Scheduling) -> String {
-    let Scheduling {
-        nodes,
-        insufficient,
-        tainted,
-        unmatched,
-        unbound,
-    } = counts;
-    let unbound = if *unbound {
-        "; a volume claim is not bound"
-    } else {
-        ""
-    };
-    format!(
-        "of {nodes} nodes {insufficient} lack resources, {tainted} have a taint it does not tolerate, {unmatched} do not match it{unbound}"
-    )
-}
-
-fn resources(resources: &Resources) -> String {
-    let shown = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), number);
-    format!(
-        "memory limit {} request {} bytes; CPU limit {} request {} cores",
-        shown(resources.memory_limit_bytes),
-        shown(resources.memory_request_bytes),
-        shown(resources.cpu_limit_cores),
-        shown(resources.cpu_request_cores)
-    )
-}
-
-fn points(series: &Measurement) -> String {
-    let points = &series.points;
-    let step = points.len().div_ceil(MOST_POINTS).max(1);
-    let values = points.iter().step_by(step);
-    let values = values.map(|(_, value)| value.map_or_else(|| "gap".to_owned(), number));
-    values.collect::<Vec<_>>().join(" ")
-}
-
-/// How long something lasts, coarsely.
-pub(super) fn age(since: Timestamp, at: Timestamp) -> String {
-    span(at.duration_since(since))
-}
-
-fn span(span: SignedDuration) -> String {
-    let seconds = span.as_secs().max(0);
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// A number with three digits that count.
-pub(super) fn number(value: f64) -> String {
-    if !value.is_finite() {
-        return "unknown".to_owned();
-    }
-    let scale = [(1e9, "G"), (1e6, "M"), (1e4, "k")];
-    let scaled = scale.iter().find(|(least, _)| value.abs() >= *least);
-    let (value, unit) = match scaled {
-        Some((1e4, unit)) => (value / 1e3, *unit),
-        Some((least, unit)) => (value / least, *unit),
-        None => (value, ""),
-    };
-    let digits = match value.abs() {
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 0.1 || size == 0.0 => 2,
-        _ => 4,
-    };
-    let text = format!("{value:.digits$}");
-    let short = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    format!("{short}{unit}")
 }

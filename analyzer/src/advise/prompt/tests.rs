@@ -105,8 +105,18 @@ fn lines_of_a_log_are_shown_only_as_far_as_the_policy_lets_them() {
 fn every_kind() -> Question {
     let mut question = question();
     let web = question.targets[0].clone();
-    let text = |text: &str| text.to_owned();
-    let facts = vec![
+    let more = (8..).zip(states().into_iter().chain(surroundings()));
+    let more = more.map(|(id, fact)| piece(id, &web, Provenance::ControlPlane, fact));
+    question.case.evidence.extend(more);
+    question
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn states() -> Vec<Fact> {
+    vec![
         Fact::Condition(Condition {
             kind: text("Available"),
             status: text("False"),
@@ -150,6 +160,11 @@ fn every_kind() -> Question {
             unmatched: 1,
             unbound: true,
         }),
+    ]
+}
+
+fn surroundings() -> Vec<Fact> {
+    vec![
         Fact::Quota {
             name: text("small"),
             resource: text("pods"),
@@ -195,11 +210,7 @@ fn every_kind() -> Question {
             sick_of_newest: 1,
             of_newest: 2,
         },
-    ];
-    let more = (8..).zip(facts);
-    let more = more.map(|(id, fact)| piece(id, &web, Provenance::ControlPlane, fact));
-    question.case.evidence.extend(more);
-    question
+    ]
 }
 
 fn of_target(target: &mut Target) -> Vec<&mut String> {

@@ -146,6 +146,17 @@ fn varied() -> Vec<Hostile> {
     for key in KEYS_OF_OTHERS {
         replies.push(("extra-keys", sound(&[], &[&format!("\"{key}\": true")])));
     }
+    replies.extend(varied_values());
+    let hostile = replies.into_iter().map(|(family, text)| Hostile {
+        family,
+        expected: None,
+        text,
+    });
+    hostile.collect()
+}
+
+fn varied_values() -> Vec<(&'static str, String)> {
+    let mut replies = Vec::new();
     for number in [0, 3, 9, 10, 11, 12, 21, 1_000] {
         replies.push((
             "targets",
@@ -163,12 +174,7 @@ fn varied() -> Vec<Hostile> {
         let cause = format!("\"The limit is\\u{code} small.\"");
         replies.push(("disguise", sound(&[("cause", &cause)], &[])));
     }
-    let hostile = replies.into_iter().map(|(family, text)| Hostile {
-        family,
-        expected: None,
-        text,
-    });
-    hostile.collect()
+    replies
 }
 
 #[test]
