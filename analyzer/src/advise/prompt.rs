@@ -129,7 +129,8 @@ fn system(fence: &str) -> String {
         fence => fence,
         keys => question::KEYS.join(", "),
         modes => modes.join(", "),
-        none => question::NONE,
+        // `none` itself is a word of the template language
+        nothing => question::NONE,
         unknown => question::UNKNOWN,
         most_cited => question::MOST_CITED,
         most_cause => question::MOST_CAUSE,
@@ -145,7 +146,7 @@ fn user(digested: &Digested, choices: &[String], fence: &str) -> String {
     };
     let values = context! {
         fence => fence,
-        none => question::NONE,
+        nothing => question::NONE,
         choices => lines(choices),
         targets => lines(&digested.targets),
         causes => lines(&digested.causes),

@@ -94,7 +94,7 @@ mod tests {
         let neutral = without(&neutral(&text, 400), FENCE);
         assert_eq!(
             neutral,
-            "a --END OF INPUT-- ((fence) (/im_end/) (/INST) ''json F3NCE0(fence)"
+            "a --END OF INPUT-- (((fence) (/im_end/) (/INST) ''json (fence)f3nce0"
         );
     }
 

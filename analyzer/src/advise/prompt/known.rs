@@ -9,6 +9,21 @@ use crate::{
     evidence::Fact,
 };
 
+/// Kinds by which pseudonyms are called.
+const KINDS: [&str; 11] = [
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Job",
+    "Node",
+    "PersistentVolumeClaim",
+    "Pod",
+    "ReplicaSet",
+    "Service",
+    "StatefulSet",
+];
+
 /// A pseudonym for every name of an object in the question.
 pub(super) fn names(question: &Question) -> Pseudonyms {
     let mut names = Pseudonyms::default();
@@ -31,7 +46,9 @@ pub(super) fn names(question: &Question) -> Pseudonyms {
 
 fn add(names: &mut Pseudonyms, target: &Target) {
     names.add("namespace", &target.namespace);
-    names.add(&target.kind, &target.name);
+    // A kind is a text too: of one that is not known, nothing is told.
+    let kind = KINDS.iter().find(|kind| **kind == target.kind);
+    names.add(kind.unwrap_or(&"object"), &target.name);
 }
 
 fn of_fact(names: &mut Pseudonyms, fact: &Fact) {

@@ -119,7 +119,10 @@ fn sources() -> Vec<(&'static str, String, Rule)> {
 /// Shapes that span much text.
 const WIDE: [(&str, &str); 7] = [
     // An annotation with the whole manifest, environment and all: everything after its name.
-    ("last-applied", r"(?is)last-applied(?:-configuration)?.*"),
+    (
+        "applied-manifest",
+        r"(?is)last-applied(?:-configuration)?.*",
+    ),
     // A Secret's manifest: the whole text, as its values may stand before its kind.
     (
         "secret-data",

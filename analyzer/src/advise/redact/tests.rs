@@ -204,7 +204,7 @@ pub(in crate::advise) const PLANTED: [Planted; 46] = [
     (
         "kubectl.kubernetes.io/last-applied-configuration: {\"env\":[{\"x\":\"plain\"}]}",
         "plain",
-        "last-applied",
+        "applied-manifest",
     ),
     (
         "id R4nd0mStr1ngOfM4nyK1ndsXyZ9aB8cD7eF6",

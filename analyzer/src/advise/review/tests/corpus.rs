@@ -109,7 +109,7 @@ const KEYS_OF_OTHERS: [&str; 12] = [
 fn varied() -> Vec<Hostile> {
     let mut replies: Vec<(&'static str, String)> = Vec::new();
     let whole = sound(&[], &[]);
-    for end in (1..whole.len()).step_by(9) {
+    for end in (10..whole.len()).step_by(9) {
         replies.push(("truncated", whole.chars().take(end).collect()));
     }
     for (key, value) in SOUND {
@@ -157,12 +157,12 @@ fn varied() -> Vec<Hostile> {
 
 fn varied_values() -> Vec<(&'static str, String)> {
     let mut replies = Vec::new();
-    for number in [0, 3, 9, 10, 11, 12, 21, 1_000] {
+    for number in [4, 5, 9, 10, 11, 12, 21, 1_000] {
         replies.push((
             "targets",
             sound(&[("target", &format!("\"T{number}\""))], &[]),
         ));
-        let cited = format!("[\"E2\", \"E{}\"]", number + 8 - number % 8 + 8);
+        let cited = format!("[\"E2\", \"E{}\"]", number + 8);
         replies.push(("evidence", sound(&[("evidence", &cited)], &[])));
         let sure = format!("{}", 1.5 + f64::from(number));
         replies.push(("confidence", sound(&[("confidence", &sure)], &[])));
