@@ -188,9 +188,10 @@ fn codes(fact: &Fact) -> Vec<String> {
             codes.push(node.ready.clone());
             codes.extend(node.pressures.iter().cloned());
         }
-        Fact::Quota { resource, .. } => codes.push(resource.clone()),
+        Fact::Quota { resource, .. } | Fact::Neighbour { resource, .. } => {
+            codes.push(resource.clone());
+        }
         Fact::Claim { phase, .. } => codes.push(phase.clone()),
-        Fact::Neighbour { resource, .. } => codes.push(resource.clone()),
         Fact::PastAction { remedy, phase, .. } => {
             codes.push(remedy.as_str().to_owned());
             codes.push(phase.clone());

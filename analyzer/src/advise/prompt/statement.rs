@@ -15,7 +15,7 @@ use crate::{
     advise::{Question, question},
     evidence::{
         Condition, Container, EventShape, Fact, Finding, Measurement, Metric, Node, Piece, Rollout,
-        Scheduling, Termination, Waiting,
+        Termination, Waiting,
     },
 };
 

@@ -132,7 +132,7 @@ fn what_is_not_shown_cannot_be_cited() {
     assert_eq!(*cited, json!(["E1", "E2", "E3", "E4", "E5", "E6"]));
 }
 
-/// Keywords that servers of both kinds take: OpenAI's strict mode turns others down.
+/// Keywords that servers of both kinds take: the strict modes of hosted APIs turn others down.
 const STRICT: [&str; 6] = [
     "type",
     "enum",

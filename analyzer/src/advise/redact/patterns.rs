@@ -92,23 +92,23 @@ fn sources() -> Vec<(&'static str, String, Rule)> {
         (
             "credential",
             format!(
-                r#"(?i)name{quote}\s*:\s*{quote}[A-Za-z0-9_.-]*(?:{SECRET_WORD}|key)[A-Za-z0-9_.-]*{quote}\s*,?\s*-?\s*{quote}value{quote}\s*:\s*{VALUE}"#
+                r"(?i)name{quote}\s*:\s*{quote}[A-Za-z0-9_.-]*(?:{SECRET_WORD}|key)[A-Za-z0-9_.-]*{quote}\s*,?\s*-?\s*{quote}value{quote}\s*:\s*{VALUE}"
             ),
         ),
         (
             "credential",
             format!(
-                r#"(?i)(?:{SECRET_WORD})[A-Za-z0-9_.\[\]-]*{quote}\s{{0,4}}(?:=>|:=|={{1,3}}|:)\s{{0,4}}{VALUE}"#
+                r"(?i)(?:{SECRET_WORD})[A-Za-z0-9_.\[\]-]*{quote}\s{{0,4}}(?:=>|:=|={{1,3}}|:)\s{{0,4}}{VALUE}"
             ),
         ),
         (
             "credential",
-            format!(r#"(?i)key[A-Za-z0-9_.-]*{quote}\s{{0,4}}={{1,3}}\s{{0,4}}{VALUE}"#),
+            format!(r"(?i)key[A-Za-z0-9_.-]*{quote}\s{{0,4}}={{1,3}}\s{{0,4}}{VALUE}"),
         ),
         // Command line options: `--password hunter2`.
         (
             "credential",
-            format!(r#"(?i)--?(?:{SECRET_WORD}|pass)[A-Za-z0-9_-]*\s+{VALUE}"#),
+            format!(r"(?i)--?(?:{SECRET_WORD}|pass)[A-Za-z0-9_-]*\s+{VALUE}"),
         ),
     ];
     sources.extend(names.map(|(kind, text)| (kind, text, Rule::Value)));
@@ -128,7 +128,7 @@ const WIDE: [(&str, &str); 7] = [
         "secret-data",
         r#"(?is).*kind\\*["']?\s*:\s*\\*["']?Secret(?:List)?\b.*"#,
     ),
-    ("secret-data", r#"(?is)stringData.*"#),
+    ("secret-data", r"(?is)stringData.*"),
     (
         "secret-data",
         r#"(?is)\bdata\\*["']?\s*:\s*\{[^}]*(?:\}|\z)"#,

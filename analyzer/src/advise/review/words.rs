@@ -32,7 +32,8 @@ pub(super) fn check(text: &str, most: usize) -> Result<(), Rejection> {
         return Err(Rejection::Markup);
     }
     let words = spaced(&lower);
-    if NUDGES.iter().any(|nudge| words.contains(nudge)) {
+    let commands = COMMANDS.iter().any(|command| lower.contains(command));
+    if commands || NUDGES.iter().any(|nudge| words.contains(nudge)) {
         return Err(Rejection::AsksForMore);
     }
     if is_foreign(text, &words) {
@@ -122,9 +123,11 @@ const MARKUP: [&str; 22] = [
     "[/inst", "<<sys", "{\"", "{'", "\":", "](", "$(", "${", "\\n", "\\u",
 ];
 
+/// Commands that no sentence needs, also where they are stuck to another word.
+const COMMANDS: [&str; 4] = ["kubectl", "clusterrolebinding", "cluster-admin", "rm -rf"];
+
 /// Orders, further steps, and ways around a safeguard. A phrase matches whole words.
-const NUDGES: [&str; 81] = [
-    " kubectl ",
+const NUDGES: [&str; 78] = [
     " helm ",
     " curl ",
     " wget ",
@@ -133,13 +136,11 @@ const NUDGES: [&str; 81] = [
     " run the following ",
     " all other ",
     " sudo ",
-    " rm rf ",
     " sh c ",
     " chmod ",
     " exec into ",
     " force grace period ",
     " cluster admin ",
-    " clusterrolebinding ",
     " please ",
     " you must ",
     " you should ",

@@ -63,14 +63,13 @@ fn written(spec: &str) -> String {
     let mut changes = Vec::new();
     let mut behind = Vec::new();
     for part in parts.split(" ;; ") {
-        match part.strip_prefix("& ") {
-            Some(part) => behind.push(part),
-            None => {
-                let (key, value) = part.strip_prefix('"').unwrap().split_once("\": ").unwrap();
-                assert!(SOUND.iter().any(|(known, _)| *known == key), "{key}");
-                changes.push((key, value));
-            }
+        if let Some(part) = part.strip_prefix("& ") {
+            behind.push(part);
+            continue;
         }
+        let (key, value) = part.strip_prefix('"').unwrap().split_once("\": ").unwrap();
+        assert!(SOUND.iter().any(|(known, _)| *known == key), "{key}");
+        changes.push((key, value));
     }
     sound(&changes, &behind)
 }

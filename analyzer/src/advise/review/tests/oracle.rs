@@ -31,7 +31,7 @@ pub(super) fn outside(reply: &str, proposal: &Proposal, question: &Question) -> 
     must(!cited.is_empty() && cited.is_subset(&known), "evidence");
     must(cited.len() == proposal.evidence.len(), "evidence twice");
     let sure = proposal.stated_confidence;
-    must(sure.is_finite() && sure >= 0.0 && sure <= 1.0, "confidence");
+    must(!sure.is_nan() && (0.0..=1.0).contains(&sure), "confidence");
     must(proposal.cause.chars().count() <= 200, "length of the cause");
     must(
         proposal.explanation.chars().count() <= 800,
