@@ -202,8 +202,8 @@ pub(in crate::advise) const PLANTED: [Planted; 46] = [
         "secret-data",
     ),
     (
-        "kubectl.kubernetes.io/last-applied-configuration: {\"env\":[{\"x\":\"plain\"}]}",
-        "plain",
+        "kubectl.kubernetes.io/last-applied-configuration: {\"env\":[{\"x\":\"pl4inly\"}]}",
+        "pl4inly",
         "applied-manifest",
     ),
     (
