@@ -27,6 +27,7 @@ use schemas::{
     action::{HealingAction, Phase},
     alert::{Alert, AlertKind},
     envelope::Envelope,
+    object::ObjectState,
     policy::HealingPolicy,
     subject::{Stream, Subjects},
 };
@@ -428,36 +429,56 @@ impl<'a> Stack<'a> {
 
     /// What subscribers were told so far.
     pub(crate) async fn alerts(&self) -> Vec<Alert> {
+        let payloads = self.payloads(Stream::Alerts).await;
+        let told = payloads.iter().map(|payload| {
+            let event: Envelope<Alert> =
+                serde_json::from_slice(payload).expect("an alert is a CloudEvent");
+            event.data
+        });
+        told.collect()
+    }
+
+    /// The last word on each object that the collector told of, by UID.
+    pub(crate) async fn objects(&self) -> BTreeMap<String, ObjectState> {
+        let payloads = self.payloads(Stream::Objects).await;
+        let told = payloads.iter().map(|payload| {
+            let state: ObjectState =
+                serde_json::from_slice(payload).expect("what is told of an object");
+            (state.target.uid.clone(), state)
+        });
+        told.collect()
+    }
+
+    /// What a stream holds, the oldest first; nothing before there is one.
+    async fn payloads(&self, stream: Stream) -> Vec<Vec<u8>> {
         let client = async_nats::connect(&self.nats_url)
             .await
             .expect("NATS answers");
         let js = jetstream::new(client);
-        let name = Subjects::new(&self.cluster).stream_name(Stream::Alerts);
+        let name = Subjects::new(&self.cluster).stream_name(stream);
         let Ok(mut stream) = js.get_stream(&name).await else {
             return Vec::new();
         };
-        let count = stream
-            .info()
-            .await
-            .expect("the stream is there")
-            .state
-            .messages;
+        let info = stream.info().await.expect("the stream is there");
+        if info.state.messages == 0 {
+            return Vec::new();
+        }
         let config = OrderedConfig {
             deliver_policy: DeliverPolicy::All,
             ..OrderedConfig::default()
         };
         let consumer = stream.create_consumer(config).await.expect("a consumer");
-        let messages = consumer.messages().await.expect("messages");
-        messages
-            .take(usize::try_from(count).expect("a small stream"))
-            .map(|message| {
-                let message = message.expect("a message");
-                let event: Envelope<Alert> =
-                    serde_json::from_slice(&message.payload).expect("an alert is a CloudEvent");
-                event.data
-            })
-            .collect()
-            .await
+        let mut messages = consumer.messages().await.expect("messages");
+        let mut payloads = Vec::new();
+        // A newer state takes the place of an older one meanwhile, so counting would wait for ever.
+        while let Some(message) = messages.next().await {
+            let message = message.expect("a message");
+            payloads.push(message.payload.to_vec());
+            if message.info().expect("what JetStream says of it").pending == 0 {
+                break;
+            }
+        }
+        payloads
     }
 
     /// Waits until subscribers were told of `kind`.
