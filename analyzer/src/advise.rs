@@ -14,9 +14,13 @@ use crate::{case::Case, evidence::Id};
 pub mod combine;
 pub mod opinion;
 pub mod outlook;
+pub mod prompt;
 pub mod question;
+pub mod redact;
 pub mod review;
 pub mod rules;
+#[cfg(test)]
+mod sample;
 
 /// A cause that a rule, or recall, thinks possible.
 #[derive(Clone, Debug, PartialEq)]
