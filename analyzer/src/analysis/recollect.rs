@@ -58,6 +58,7 @@ fn in_words(subject: &Subject<'_>, remedy: Remedy, posterior: Posterior) -> Stri
         did_not,
         mean,
         lower,
+        upper: _,
     } = posterior;
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let cause = subject.mode.map_or("an unknown cause", FailureMode::as_str);

@@ -53,6 +53,11 @@ impl Beta {
         self.quantile(0.1)
     }
 
+    /// The rate that the true one stays below with a probability of 90 %.
+    pub fn upper(self) -> f64 {
+        self.quantile(0.9)
+    }
+
     /// The probability that the rate is at most `x`.
     pub fn below(self, x: f64) -> f64 {
         if x <= 0.0 {
