@@ -12,10 +12,12 @@ mod api;
 mod approves;
 mod changes;
 mod explains;
+mod feedback;
 mod finalizers;
 mod guards;
 mod heals;
 mod journal;
+mod learns;
 mod nodes;
 mod once;
 mod predicts;
@@ -50,12 +52,14 @@ fn main() -> ExitCode {
         approves::trials(&shared),
         changes::trials(&shared),
         explains::trials(&shared),
+        feedback::trials(&shared),
         finalizers::trials(&shared),
         guards::trials(&shared),
         heals::trials(&shared),
         nodes::trials(&shared),
         once::trials(&apart),
         journal::trials(&shared),
+        learns::trials(&shared),
         predicts::trials(&shared),
         promql::trials(&shared),
         reads::trials(&shared),

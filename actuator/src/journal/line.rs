@@ -247,6 +247,26 @@ mod tests {
     }
 
     #[test]
+    fn what_people_think_later_is_news_and_the_same_word_again_is_none() {
+        let mut told = told();
+        let before = Story::of(&told.entry);
+        assert!(!before.adds_feedback_alone(&before));
+        told.entry.feedback = vec![Feedback {
+            by: "ada".to_owned(),
+            opinion: schemas::action::Opinion::Useful,
+            cause: None,
+            comment: None,
+        }];
+        let (line, _) = journal::seal(&envelope(&told, None, "c"), None).unwrap();
+        let after = story(&line).unwrap();
+        assert!(after.adds_feedback_alone(&before));
+        assert!(!Story::of(&told.entry).adds_feedback_alone(&after));
+        let mut moved = after.clone();
+        "Succeeded".clone_into(&mut moved.phase);
+        assert!(!moved.adds_feedback_alone(&before));
+    }
+
+    #[test]
     fn a_repeat_has_the_same_id_and_a_return_another() {
         let told = told();
         let first = envelope(&told, None, "c");

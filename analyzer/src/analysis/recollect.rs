@@ -94,6 +94,7 @@ pub(super) fn recall(
         source: "recall".to_owned(),
         outcome: outcome.to_owned(),
         said,
+        ..Consulted::default()
     };
     let consulted = &mut opinion.diagnosis.consulted;
     let Some(found) = learned.recall(&case.fingerprint) else {
