@@ -56,10 +56,7 @@ async fn feedback_needs_the_verb_and_is_ones_own(shared: &Shared) {
     let mallory = person(&stack, shared, "mallory").await;
     for other in [&bo, &mallory] {
         let own = said(&[(&other.name, "useful")]);
-        refused(
-            &other.patch(&stack, "one", &own),
-            "lacks the verb feedback",
-        );
+        refused(&other.patch(&stack, "one", &own), "lacks the verb feedback");
     }
     refused(
         &ada.patch(&stack, "one", &said(&[(&bo.name, "useful")])),

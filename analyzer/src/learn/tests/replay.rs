@@ -6,17 +6,17 @@ use super::*;
 fn any_lessons() -> impl Strategy<Value = Vec<Lesson>> {
     let words = prop::collection::vec((0u32..3, 0u32..3, 1i64..4), 0..12);
     (any_outcomes(16), words).prop_map(|(outcomes, words)| {
-        let opinions = outcomes.iter().cycle().zip(words);
-        let opinions = opinions.map(|(outcome, (useful, wrong, generation))| Lesson {
+        let said = outcomes.iter().cycle().zip(words);
+        let said = said.map(|(outcome, (useful, wrong, generation))| Lesson {
             outcome: Some(outcome.clone()),
             opinions: Some(Opinions {
                 generation,
                 ..opinions(outcome, useful, wrong, Some("crash-loop"))
             }),
         });
-        let opinions: Vec<_> = opinions.collect();
+        let said: Vec<_> = said.collect();
         let alone = outcomes.into_iter().map(of_outcome);
-        alone.chain(opinions).collect()
+        alone.chain(said).collect()
     })
 }
 
