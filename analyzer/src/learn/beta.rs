@@ -91,6 +91,7 @@ impl Beta {
     }
 }
 
+#[expect(clippy::many_single_char_names, reason = "the letters of DLMF 8.17.22")]
 fn fraction(a: f64, b: f64, x: f64) -> f64 {
     let guarded = |value: f64| if value.abs() < TINY { TINY } else { value };
     let mut c = 1.0;
