@@ -190,7 +190,7 @@ fn a_wrong_diagnosis_moves_the_outcome_to_the_cause_that_people_name() {
 }
 
 #[test]
-fn every_failure_mode_that_a_remedy_mends_is_mended_by_no_bystander() {
+fn to_tell_somebody_mends_nothing() {
     let mends: BTreeMap<_, Vec<_>> = FailureMode::ALL
         .iter()
         .map(|mode| {

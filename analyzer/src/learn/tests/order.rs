@@ -73,7 +73,7 @@ fn a_higher_priority_stays_first_whatever_was_learned() {
 }
 
 #[test]
-fn what_was_learned_of_another_cause_orders_nothing() {
+fn what_was_learned_of_another_cause_lends_little() {
     let learned = learned((0..3).map(|case| Outcome {
         mode: Some("node-not-ready".to_owned()),
         ..outcome(case, Remedy::Restart, Help::Helped)
