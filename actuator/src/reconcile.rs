@@ -203,17 +203,17 @@ impl Driver {
     /// or had no bus. Says whether that is known; healing does not wait for it.
     async fn catch_up(&self, action: &HealingAction) -> Result<bool, Error> {
         let tenure = self.tenure.note(self.lease.holds(), clock::now());
-        let from = match self.records.untold(action, tenure).await {
-            Ok(from) => from,
+        let untold = match self.records.untold(action, tenure).await {
+            Ok(untold) => untold,
             Err(error) => {
                 tracing::debug!(error = chain(&error), "not known what was told");
                 return Ok(false);
             }
         };
-        if let Some(from) = from {
+        if let Some(untold) = untold {
             let snapshot = self.gatherer.gather(action).await.map_err(Error::Gather)?;
             self.records
-                .catch_up(action, snapshot, from, clock::now())
+                .catch_up(action, snapshot, untold, clock::now())
                 .await;
         }
         Ok(true)

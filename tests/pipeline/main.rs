@@ -13,10 +13,12 @@ mod approves;
 mod changes;
 mod collects;
 mod explains;
+mod feedback;
 mod finalizers;
 mod guards;
 mod heals;
 mod journal;
+mod learns;
 mod nodes;
 mod once;
 mod predicts;
@@ -52,12 +54,14 @@ fn main() -> ExitCode {
         changes::trials(&shared),
         collects::trials(&shared),
         explains::trials(&shared),
+        feedback::trials(&shared),
         finalizers::trials(&shared),
         guards::trials(&shared),
         heals::trials(&shared),
         nodes::trials(&shared),
         once::trials(&apart),
         journal::trials(&shared),
+        learns::trials(&shared),
         predicts::trials(&shared),
         promql::trials(&shared),
         reads::trials(&shared),

@@ -92,7 +92,7 @@ pub(crate) struct Stack<'a> {
     pub(crate) namespace: TestNamespace,
     /// The cluster's name on the bus.
     pub(crate) cluster: String,
-    nats_url: String,
+    pub(crate) nats_url: String,
     parts: BTreeMap<Part, Running>,
     collector_options: Vec<&'static str>,
     client: Client,
@@ -161,6 +161,11 @@ spec:
         vec![
             "--patch",
             r#"{"spec":{"approval":{"approvedBy":"admin","digest":"0"}}}"#,
+        ],
+        // an opinion in the name of somebody else
+        vec![
+            "--patch",
+            r#"{"spec":{"feedback":[{"by":"nobody","opinion":"useful"}]}}"#,
         ],
         // somebody else's account, which RBAC alone would let in
         vec![

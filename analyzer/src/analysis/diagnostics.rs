@@ -334,6 +334,7 @@ fn diagnosis_of(case: &Case, ranked: &[Hypothesis], member: &Target) -> Diagnosi
         source: "rules".to_owned(),
         outcome: if spoke { "Named" } else { "NoOpinion" }.to_owned(),
         said: spoke.then(|| diagnosis.cause.clone()),
+        ..Consulted::default()
     });
     diagnosis
 }

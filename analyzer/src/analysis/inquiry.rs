@@ -229,7 +229,7 @@ fn consulted(source: String, outcome: &str) -> Consulted {
     Consulted {
         source,
         outcome: outcome.to_owned(),
-        said: None,
+        ..Consulted::default()
     }
 }
 
@@ -239,5 +239,7 @@ fn spoken(source: &str, proposal: &Proposal, first: Option<&Hypothesis>) -> Cons
         source: source.to_owned(),
         outcome: if same { "Agreed" } else { "Differed" }.to_owned(),
         said: Some(proposal.cause.chars().take(256).collect()),
+        failure_mode: proposal.mode.map(|mode| mode.as_str().to_owned()),
+        stated_confidence: Some(proposal.stated_confidence),
     }
 }
