@@ -98,7 +98,7 @@ pub async fn serve(
         actions: actions.clone(),
         reserving: Mutex::new(()),
     });
-    let upkeep = Upkeep::new(&driver, bus.clone(), &options).run(shutdown.clone());
+    let upkeep = Upkeep::new(Arc::clone(&driver), bus.clone(), &options).run(shutdown.clone());
     let (ending, gates_ending) = (shutdown.clone(), shutdown.clone());
     let work = Controller::for_stream(stream, actions.clone())
         .with_config(ControllerConfig::default().concurrency(reconciles))
