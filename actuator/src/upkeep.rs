@@ -224,11 +224,7 @@ impl Upkeep {
 
     /// Removes a finished action whose end is found in the journal, and says whether
     /// it did; an end that nobody told is put on record, for the next round.
-    async fn remove(
-        &self,
-        record: &Record,
-        actions: &[Arc<HealingAction>],
-    ) -> Result<bool, Error> {
+    async fn remove(&self, record: &Record, actions: &[Arc<HealingAction>]) -> Result<bool, Error> {
         let subjects = &self.bus.subjects;
         let subject = subjects.journal(&record.namespace, &record.name);
         let line = self.bus.last(Stream::Journal, &subject).await;

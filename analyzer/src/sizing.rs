@@ -250,7 +250,10 @@ impl Sizing {
         };
         let seen = seen.as_ref().ok_or_else(Short::default)?;
         let samples = seen.samples;
-        let highest = (seen.peaks.highest(), seen.histogram.percentile(scale, PERCENTILE));
+        let highest = (
+            seen.peaks.highest(),
+            seen.histogram.percentile(scale, PERCENTILE),
+        );
         let (Some(peak), Some(percentile)) = highest else {
             return Err(Short { samples });
         };
@@ -325,9 +328,7 @@ impl Seen {
 
 /// Whether any policy asks for recommended sizes, without which none are worked out.
 pub fn is_asked_for<'a>(policies: impl IntoIterator<Item = &'a Arc<HealingPolicy>>) -> bool {
-    let mut actions = policies
-        .into_iter()
-        .flat_map(|policy| &policy.spec.actions);
+    let mut actions = policies.into_iter().flat_map(|policy| &policy.spec.actions);
     actions.any(|action| {
         let resize = action.resize_action.as_ref();
         resize.is_some_and(|resize| resize.recommended.is_some())

@@ -159,7 +159,12 @@ impl Window {
                     && let Ok(at) = Timestamp::from_millisecond(measured)
                 {
                     let of = labels.into();
-                    take(Usage { of, at, resource, value });
+                    take(Usage {
+                        of,
+                        at,
+                        resource,
+                        value,
+                    });
                 }
             });
         }

@@ -16,6 +16,7 @@ mod finalizers;
 mod guards;
 mod heals;
 mod journal;
+mod kinds;
 mod nodes;
 mod once;
 mod predicts;
@@ -24,6 +25,7 @@ mod reads;
 mod refuses;
 mod remedies;
 mod servers;
+mod sizes;
 mod stack;
 mod standing;
 mod survives;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         finalizers::trials(&shared),
         guards::trials(&shared),
         heals::trials(&shared),
+        kinds::trials(&shared),
         nodes::trials(&shared),
         once::trials(&apart),
         journal::trials(&shared),
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         refuses::trials(&shared),
         remedies::trials(&shared),
         servers::trials(&shared),
+        sizes::trials(&shared),
         standing::trials(&shared),
         survives::trials(&shared),
         undoes::trials(&shared),

@@ -106,8 +106,16 @@ pub fn sized(
     };
     let mut basis = Vec::new();
     let all = [
-        (Resource::Cpu, resources.cpu_request_cores, resources.cpu_limit_cores),
-        (Resource::Memory, resources.memory_request_bytes, resources.memory_limit_bytes),
+        (
+            Resource::Cpu,
+            resources.cpu_request_cores,
+            resources.cpu_limit_cores,
+        ),
+        (
+            Resource::Memory,
+            resources.memory_request_bytes,
+            resources.memory_limit_bytes,
+        ),
     ];
     let set = all
         .into_iter()
@@ -158,7 +166,13 @@ impl Amounts {
     fn resized(self, amount: f64, within: Within) -> Self {
         // The maximum wins: it is the policy's last word.
         let amount = amount.max(within.least).min(within.most);
-        let keep = |now: f64, next: f64| if within.may_shrink { next } else { next.max(now) };
+        let keep = |now: f64, next: f64| {
+            if within.may_shrink {
+                next
+            } else {
+                next.max(now)
+            }
+        };
         match (self.request, self.limit) {
             (Some(request), Some(limit)) => {
                 let next = keep(request, amount);

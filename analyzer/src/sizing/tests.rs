@@ -130,10 +130,22 @@ fn the_one_not_seen_for_longest_makes_room_and_one_that_lives_never_does() {
     sizing.take(usage("web", 15, Resource::Cpu, 1.0));
     sizing.take(usage("new", 15, Resource::Cpu, 1.0));
     assert_eq!(sizing.len(), 2);
-    assert!(sizing.amount(&container("old"), Resource::Cpu, &asked(0)).is_err());
+    assert!(
+        sizing
+            .amount(&container("old"), Resource::Cpu, &asked(0))
+            .is_err()
+    );
     sizing.take(usage("third", 15, Resource::Cpu, 1.0));
-    assert!(sizing.amount(&container("web"), Resource::Cpu, &asked(0)).is_ok());
-    assert!(sizing.amount(&container("third"), Resource::Cpu, &asked(0)).is_err());
+    assert!(
+        sizing
+            .amount(&container("web"), Resource::Cpu, &asked(0))
+            .is_ok()
+    );
+    assert!(
+        sizing
+            .amount(&container("third"), Resource::Cpu, &asked(0))
+            .is_err()
+    );
 }
 
 fn resources(cpu: [Option<f64>; 2], memory: [Option<f64>; 2]) -> Resources {
@@ -192,8 +204,14 @@ fn a_limit_keeps_its_proportion_and_what_is_not_set_stays_so() {
     let [cpu, memory] = &sized.basis[..] else {
         panic!("{:?}", sized.basis);
     };
-    assert!(cpu.contains("peak of 0.500") && cpu.contains("plus 20 %"), "{cpu}");
-    assert!(memory.contains("peak of 200.000") && memory.contains("20 samples"), "{memory}");
+    assert!(
+        cpu.contains("peak of 0.500") && cpu.contains("plus 20 %"),
+        "{cpu}"
+    );
+    assert!(
+        memory.contains("peak of 200.000") && memory.contains("20 samples"),
+        "{memory}"
+    );
 }
 
 #[test]
@@ -253,7 +271,10 @@ fn samples() -> impl Strategy<Value = Vec<(i64, f64)>> {
 }
 
 fn either() -> impl Strategy<Value = (Resource, f64)> {
-    prop_oneof![Just((Resource::Cpu, 1.0)), Just((Resource::Memory, 256.0 * MIB))]
+    prop_oneof![
+        Just((Resource::Cpu, 1.0)),
+        Just((Resource::Memory, 256.0 * MIB))
+    ]
 }
 
 proptest! {
