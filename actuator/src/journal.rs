@@ -149,6 +149,40 @@ impl Journal {
         action: &HealingAction,
         tenure: Option<Timestamp>,
     ) -> Result<Option<Untold>, bus::Error> {
+        let Some(now) = self.unknown(action, tenure)? else {
+            return Ok(None);
+        };
+        if let Some(end) = ended(action)
+            && now.feedback.is_empty()
+            && end < self.since().await?
+        {
+            return Ok(None);
+        }
+        self.behind(action, now).await
+    }
+
+    /// As [`Journal::untold`], however long ago the action ended: [`MARGIN`] spares a start one
+    /// question per ended action, and a few of them may have been told by nobody all the same.
+    ///
+    /// # Errors
+    /// When the bus does not answer.
+    pub async fn ever_untold(
+        &self,
+        action: &HealingAction,
+        tenure: Option<Timestamp>,
+    ) -> Result<Option<Untold>, bus::Error> {
+        match self.unknown(action, tenure)? {
+            Some(now) => self.behind(action, now).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What the status of `action` tells, unless it is known here that this was told.
+    fn unknown(
+        &self,
+        action: &HealingAction,
+        tenure: Option<Timestamp>,
+    ) -> Result<Option<Story>, bus::Error> {
         let Some(now) = Story::now(action) else {
             return Ok(None);
         };
@@ -160,12 +194,15 @@ impl Journal {
         if !self.bus.is_connected() {
             return Err(bus::Error::Away);
         }
-        if let Some(end) = ended(action)
-            && now.feedback.is_empty()
-            && end < self.since().await?
-        {
-            return Ok(None);
-        }
+        Ok(Some(now))
+    }
+
+    /// How far the journal's last line about `action` is behind `now`, when it is.
+    async fn behind(
+        &self,
+        action: &HealingAction,
+        now: Story,
+    ) -> Result<Option<Untold>, bus::Error> {
         let meta = &action.metadata;
         let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
         let subjects = &self.bus.subjects;

@@ -132,6 +132,29 @@ impl Records {
         self.journal.untold(action, tenure).await
     }
 
+    /// As [`Self::untold`], however long ago the action ended.
+    ///
+    /// # Errors
+    /// When the bus does not answer.
+    pub async fn ever_untold(
+        &self,
+        action: &HealingAction,
+        tenure: Option<Timestamp>,
+    ) -> Result<Option<Untold>, bus::Error> {
+        self.journal.ever_untold(action, tenure).await
+    }
+
+    /// Tells the journal alone what `snapshot` says: it is too old to be news to anybody.
+    pub fn put_on_record(&self, mut snapshot: Snapshot, untold: Untold, now: Timestamp) {
+        let status = snapshot.action.status.clone();
+        snapshot.action.status.phase = untold.from;
+        let mut told = self.told(&snapshot, &status, now);
+        told.alert = None;
+        // What is read now is not what was decided on then.
+        told.entry.evidence = None;
+        self.hand_over(told);
+    }
+
     /// Tells what the status of `snapshot` says and was not told when it was written. What people
     /// think of an action is for the journal alone: it is no transition.
     pub async fn catch_up(

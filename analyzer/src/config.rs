@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use runtime::config::CommonArgs;
 use schemas::duration::Duration;
 
-use crate::{accepted::Bounds, analysis::Settings, window::WindowConfig};
+use crate::{accepted::Bounds, analysis::Settings, sizing::HISTORY, window::WindowConfig};
 
 /// The options of `kubeskippy analyzer`.
 #[derive(Clone, Debug, Args)]
@@ -94,20 +94,25 @@ pub struct Replay {
     /// Objects are read from this long ago, so that all are known at the first
     /// tick that is evaluated.
     pub objects: SignedDuration,
+    /// Whether samples are read from as long ago as recommended sizes can use.
+    pub sizes: bool,
 }
 
 impl Options {
-    /// How far back a start reads for policies that look back and hold for these spans at most.
-    pub fn replay(&self, (look, hold): (SignedDuration, SignedDuration)) -> Replay {
+    /// How far back a start reads for policies that look back and hold for these
+    /// spans at most, and that ask for recommended sizes or do not.
+    pub fn replay(&self, (look, hold): (SignedDuration, SignedDuration), sizes: bool) -> Replay {
         let lookback = WindowConfig::default().lookback;
         let period = look.max(SHORTEST_WINDOW);
         let evaluate = hold + MARGIN;
         let objects = evaluate + self.objects_span.get();
+        let samples = evaluate + period + lookback;
         Replay {
             period,
             evaluate,
-            samples: evaluate + period + lookback,
+            samples: if sizes { samples.max(HISTORY) } else { samples },
             objects,
+            sizes,
         }
     }
 

@@ -23,6 +23,7 @@ use crate::{
     learn,
     policies::Policies,
     scrapes::{self, Message, Scrape, Scrapes},
+    sizing,
     telemetry::{OfStream, Telemetry},
     told::Told,
 };
@@ -80,7 +81,8 @@ pub(crate) struct Parts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     ShutDown,
-    /// A policy looks back further than the windows reach: start over.
+    /// A policy looks back further than the windows reach, or is the first to ask
+    /// for recommended sizes: start over.
     TooShort,
 }
 
@@ -91,8 +93,10 @@ pub(crate) async fn run(parts: Parts, shutdown: Shutdown) {
         () = parts.policies.synced() => {}
     }
     loop {
-        let spans = span_of(&parts.policies.policies(), &parts.options.bounds());
-        let replay = parts.options.replay(spans);
+        let policies = parts.policies.policies();
+        let spans = span_of(&policies, &parts.options.bounds());
+        let sizes = sizing::is_asked_for(&policies);
+        let replay = parts.options.replay(spans, sizes);
         let session = shutdown.child();
         let ended = Intake::new(&parts, replay, &session).run(&shutdown).await;
         session.request();
@@ -403,8 +407,9 @@ impl<'a> Intake<'a> {
     }
 
     fn is_too_short(&self) -> bool {
-        let needed = self.parts.options.replay(self.analysis.span());
-        needed.period > self.replay.period
+        let sizes = sizing::is_asked_for(&self.parts.policies.policies());
+        let needed = self.parts.options.replay(self.analysis.span(), sizes);
+        needed.period > self.replay.period || (needed.sizes && !self.replay.sizes)
     }
 }
 

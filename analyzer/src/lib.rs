@@ -36,6 +36,7 @@ pub mod promql;
 pub mod recommend;
 pub mod scope;
 pub mod scrapes;
+pub mod sizing;
 pub mod telemetry;
 pub mod told;
 pub mod trigger;

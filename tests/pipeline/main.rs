@@ -18,6 +18,7 @@ mod finalizers;
 mod guards;
 mod heals;
 mod journal;
+mod kinds;
 mod learns;
 mod nodes;
 mod once;
@@ -27,6 +28,7 @@ mod reads;
 mod refuses;
 mod remedies;
 mod servers;
+mod sizes;
 mod stack;
 mod standing;
 mod survives;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         finalizers::trials(&shared),
         guards::trials(&shared),
         heals::trials(&shared),
+        kinds::trials(&shared),
         nodes::trials(&shared),
         once::trials(&apart),
         journal::trials(&shared),
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         refuses::trials(&shared),
         remedies::trials(&shared),
         servers::trials(&shared),
+        sizes::trials(&shared),
         standing::trials(&shared),
         survives::trials(&shared),
         undoes::trials(&shared),
