@@ -37,25 +37,35 @@ impl Admin {
         serde_json::from_str(&text).context("kubectl printed no JSON")
     }
 
-    /// Applies an object in its own namespace, or in `namespace` where it names none; `more` are further arguments.
-    pub(crate) async fn apply(&self, object: &Value, namespace: &str, more: &[&str]) -> Result<()> {
-        let own = object
-            .pointer("/metadata/namespace")
-            .and_then(Value::as_str);
-        let file = tempfile::NamedTempFile::new().context("failed to make a temporary file")?;
-        std::fs::write(file.path(), object.to_string()).context("failed to write an object")?;
-        let path = file.path().display().to_string();
-        let namespace = own.unwrap_or(namespace);
-        let args = [
-            "apply",
-            "--server-side",
-            "--validate=strict",
-            "--force-conflicts",
-            "-n",
-            namespace,
-            "-f",
-            &path,
-        ];
-        self.run(&[&args, more].concat()).await.map(|_| ())
+    /// Applies objects, each in its own namespace, or in `namespace` where it names none; `more` are further arguments.
+    pub(crate) async fn apply(
+        &self,
+        objects: &[Value],
+        namespace: &str,
+        more: &[&str],
+    ) -> Result<()> {
+        let own = |object: &'_ Value| {
+            let own = object
+                .pointer("/metadata/namespace")
+                .and_then(Value::as_str);
+            own.unwrap_or(namespace).to_owned()
+        };
+        for of_one in objects.chunk_by(|one, other| own(one) == own(other)) {
+            let file = tempfile::NamedTempFile::new().context("failed to make a temporary file")?;
+            let texts: Vec<String> = of_one.iter().map(Value::to_string).collect();
+            std::fs::write(file.path(), texts.join("\n---\n"))
+                .context("failed to write objects")?;
+            let path = file.path().display().to_string();
+            let namespace = of_one.first().map(own).unwrap_or_default();
+            let apply = [
+                "apply",
+                "--server-side",
+                "--validate=strict",
+                "--force-conflicts",
+            ];
+            let which = ["-n", &namespace, "-f", &path];
+            self.run(&[&apply, which.as_slice(), more].concat()).await?;
+        }
+        Ok(())
     }
 }

@@ -46,15 +46,9 @@ impl Injector {
 
     /// Creates the scenario's nodes and what is given, in this order.
     pub(crate) async fn prepare(&self, scenario: &Scenario) -> Result<()> {
-        for node in &scenario.nodes {
-            let object = self.node(node);
-            self.admin.apply(&object, &self.namespace, &[]).await?;
-        }
-        for object in &scenario.given {
-            let object = self.fill().value(object);
-            self.admin.apply(&object, &self.namespace, &[]).await?;
-        }
-        Ok(())
+        let nodes: Vec<Value> = scenario.nodes.iter().map(|node| self.node(node)).collect();
+        self.admin.apply(&nodes, &self.namespace, &[]).await?;
+        self.apply(&scenario.given).await
     }
 
     /// Waits for a step's time, then does it, and says when it began to.
@@ -66,9 +60,8 @@ impl Injector {
             self.until(when).await?;
         }
         let at = runtime::clock::now();
-        for object in step.apply.iter().flatten() {
-            let object = self.fill().value(object);
-            self.admin.apply(&object, &self.namespace, &[]).await?;
+        if let Some(objects) = &step.apply {
+            self.apply(objects).await?;
         }
         if let Some(patch) = &step.patch {
             self.patch(patch).await?;
@@ -93,6 +86,11 @@ impl Injector {
             self.event(event).await?;
         }
         Ok(at)
+    }
+
+    async fn apply(&self, objects: &[Value]) -> Result<()> {
+        let filled: Vec<Value> = objects.iter().map(|it| self.fill().value(it)).collect();
+        self.admin.apply(&filled, &self.namespace, &[]).await
     }
 
     async fn kubectl(&self, args: &[&str]) -> Result<String> {
@@ -233,7 +231,7 @@ impl Injector {
                 about.with_context(|| format!("{object} is not there to write an Event about"))?;
             self.events += 1;
             let written = self.written(event, &about);
-            self.admin.apply(&written, &self.namespace, &[]).await?;
+            self.admin.apply(&[written], &self.namespace, &[]).await?;
         }
         Ok(())
     }

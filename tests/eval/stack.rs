@@ -47,9 +47,8 @@ impl Stack {
     /// Starts the programs and waits until each says that it is ready.
     pub(crate) async fn start(bed: &Bed, purpose: Purpose<'_>) -> Result<Self> {
         let admin = bed.admin();
-        for object in instance(purpose.namespace) {
-            admin.apply(&object, SYSTEM, &[]).await?;
-        }
+        let own = instance(purpose.namespace);
+        admin.apply(&own, SYSTEM, &[]).await?;
         let mut running = Vec::new();
         for name in PROGRAMS {
             let account = format!("kubeskippy-{name}");

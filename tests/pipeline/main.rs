@@ -23,6 +23,7 @@ mod promql;
 mod reads;
 mod refuses;
 mod remedies;
+mod scenarios;
 mod servers;
 mod stack;
 mod standing;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         reads::trials(&shared),
         refuses::trials(&shared),
         remedies::trials(&shared),
+        scenarios::trials(&shared),
         servers::trials(&shared),
         standing::trials(&shared),
         survives::trials(&shared),
