@@ -11,6 +11,7 @@
 mod api;
 mod approves;
 mod changes;
+mod collects;
 mod explains;
 mod finalizers;
 mod guards;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         api::trials(&shared),
         approves::trials(&shared),
         changes::trials(&shared),
+        collects::trials(&shared),
         explains::trials(&shared),
         finalizers::trials(&shared),
         guards::trials(&shared),

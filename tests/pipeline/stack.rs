@@ -27,6 +27,7 @@ use schemas::{
     action::{HealingAction, Phase},
     alert::{Alert, AlertKind},
     envelope::Envelope,
+    object::ObjectState,
     policy::HealingPolicy,
     subject::{Stream, Subjects},
 };
@@ -428,11 +429,33 @@ impl<'a> Stack<'a> {
 
     /// What subscribers were told so far.
     pub(crate) async fn alerts(&self) -> Vec<Alert> {
+        let payloads = self.payloads(Stream::Alerts).await;
+        let told = payloads.iter().map(|payload| {
+            let event: Envelope<Alert> =
+                serde_json::from_slice(payload).expect("an alert is a CloudEvent");
+            event.data
+        });
+        told.collect()
+    }
+
+    /// The last word on each object that the collector told of, by UID.
+    pub(crate) async fn objects(&self) -> BTreeMap<String, ObjectState> {
+        let payloads = self.payloads(Stream::Objects).await;
+        let told = payloads.iter().map(|payload| {
+            let state: ObjectState =
+                serde_json::from_slice(payload).expect("what is told of an object");
+            (state.target.uid.clone(), state)
+        });
+        told.collect()
+    }
+
+    /// What a stream holds, the oldest first; nothing before there is one.
+    async fn payloads(&self, stream: Stream) -> Vec<Vec<u8>> {
         let client = async_nats::connect(&self.nats_url)
             .await
             .expect("NATS answers");
         let js = jetstream::new(client);
-        let name = Subjects::new(&self.cluster).stream_name(Stream::Alerts);
+        let name = Subjects::new(&self.cluster).stream_name(stream);
         let Ok(mut stream) = js.get_stream(&name).await else {
             return Vec::new();
         };
@@ -450,12 +473,7 @@ impl<'a> Stack<'a> {
         let messages = consumer.messages().await.expect("messages");
         messages
             .take(usize::try_from(count).expect("a small stream"))
-            .map(|message| {
-                let message = message.expect("a message");
-                let event: Envelope<Alert> =
-                    serde_json::from_slice(&message.payload).expect("an alert is a CloudEvent");
-                event.data
-            })
+            .map(|message| message.expect("a message").payload.to_vec())
             .collect()
             .await
     }
