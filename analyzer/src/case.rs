@@ -166,7 +166,7 @@ impl Cases {
                 .extend(owners.map(|uid| (uid, opened.clone())));
         }
         let groups: Vec<&Group<'_>> = open.iter().map(|(_, group)| group).collect();
-        let evidence = gather::gather(&groups);
+        let evidence = gather::gather(&groups, sources);
         let cases = open
             .iter()
             .zip(evidence)

@@ -11,7 +11,7 @@
 //! Pure: no IO, no clock.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, OnceLock},
 };
 
@@ -30,14 +30,16 @@ mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod frame;
+mod history;
 #[cfg(test)]
 mod tests;
 mod tick;
 
 pub(crate) use self::{
     catalog::{CPU, EMPTY, MEMORY, label},
-    events::{Wanted, before, whole},
+    events::{Happened, Wanted, before, whole},
     frame::{SAMPLED_AT, SERIES, Span, TIME, VALUE},
+    history::{ContainerName, Histories, History, Values},
     tick::Reading,
 };
 use self::{
@@ -257,6 +259,11 @@ impl Window {
     /// Occurrences of events per target.
     pub(crate) fn event_counts(&self, wanted: &Wanted<'_>) -> BTreeMap<&Target, u64> {
         self.events.count(wanted)
+    }
+
+    /// Events about the objects with these UIDs, the oldest first.
+    pub(crate) fn events_about<'a>(&'a self, uids: &BTreeSet<&str>) -> Vec<Happened<'a>> {
+        self.events.about(uids)
     }
 
     /// Period and lookback together, in milliseconds: an instant value at the start of a range looks back from there.
