@@ -17,6 +17,12 @@ use crate::scenario::{
 /// How often a state that is waited for is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Who holds the lease of a silent node, and for how long: nobody that renews it, longer than any scenario.
+const SILENCED: (&str, u32) = ("nobody", 86_400);
+
+/// A lease that is over in a second, so that the node's kubelet takes it up again.
+const RELEASED: (&str, u32) = ("nobody", 1);
+
 /// Does to a cluster what a scenario says.
 pub(crate) struct Injector {
     admin: Admin,
@@ -209,17 +215,43 @@ impl Injector {
 
     async fn node_state(&self, state: &NodeState) -> Result<()> {
         let name = format!("{}-{}", self.namespace, state.name);
-        // without the first, KWOK plays its kubelet no more; the second is what the kit's stage looks for
-        let (managed, ready) = ("kwok.x-k8s.io/node", "sim.kubeskippy.io/not-ready");
-        let annotations = match state.state {
-            Health::Silent => vec![format!("{managed}-")],
-            Health::NotReady => vec![format!("{ready}=container runtime network not ready")],
-            Health::Ready => vec![format!("{managed}=fake"), format!("{ready}-")],
-        };
-        let annotations: Vec<&str> = annotations.iter().map(String::as_str).collect();
-        let args = ["annotate", "--overwrite", "node", &name];
+        // what the kit's stage looks for
+        let not_ready = "sim.kubeskippy.io/not-ready";
+        match state.state {
+            Health::Silent => return self.lease(&name, SILENCED).await,
+            Health::NotReady => {
+                let why = format!("{not_ready}=container runtime network not ready");
+                self.admin
+                    .run(&["annotate", "--overwrite", "node", &name, &why])
+                    .await?;
+            }
+            Health::Ready => {
+                let well = format!("{not_ready}-");
+                self.admin.run(&["annotate", "node", &name, &well]).await?;
+                self.lease(&name, RELEASED).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says who renews the lease of a node: KWOK leaves alone what somebody else holds.
+    async fn lease(&self, node: &str, (holder, seconds): (&str, u32)) -> Result<()> {
+        let now = runtime::clock::now()
+            .strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+            .to_string();
+        let held = json!({"spec": {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": now}});
+        let args = [
+            "patch",
+            "lease",
+            node,
+            "-n",
+            "kube-node-lease",
+            "--type=merge",
+            "--patch",
+        ];
+        let held = held.to_string();
         self.admin
-            .run(&[&args, annotations.as_slice()].concat())
+            .run(&[&args, [held.as_str()].as_slice()].concat())
             .await
             .map(|_| ())
     }
