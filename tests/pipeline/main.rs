@@ -27,6 +27,7 @@ mod promql;
 mod reads;
 mod refuses;
 mod remedies;
+mod scenarios;
 mod servers;
 mod sizes;
 mod stack;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         reads::trials(&shared),
         refuses::trials(&shared),
         remedies::trials(&shared),
+        scenarios::trials(&shared),
         servers::trials(&shared),
         sizes::trials(&shared),
         standing::trials(&shared),
