@@ -25,6 +25,7 @@ pub mod opinion;
 pub mod outlook;
 pub mod prompt;
 pub mod question;
+pub mod redact;
 pub mod refusal;
 pub mod review;
 pub mod rules;

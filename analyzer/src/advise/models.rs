@@ -15,6 +15,8 @@ use crate::analysis::ModelName;
 
 /// Names that policies use for the advisors that are always there.
 const BUILT_IN: [&str; 2] = ["rules", "recall"];
+/// Hosts of the service itself.
+const HOSTED: [&str; 2] = ["api.openai.com", ".openai.azure.com"];
 /// The most models: each has a task and a line in every status.
 const MOST_MODELS: usize = 8;
 
@@ -155,6 +157,14 @@ impl Model {
     /// How long one call may take.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout_seconds))
+    }
+
+    /// Whether it is OpenAI's own service, which takes fewer keywords in a schema and other ones
+    /// in a request than the servers that are compatible with it.
+    pub fn is_hosted(&self) -> bool {
+        let url: Option<http::Uri> = self.base_url.parse().ok();
+        let host = url.as_ref().and_then(http::Uri::host).unwrap_or_default();
+        self.provider == Provider::OpenAi && HOSTED.iter().any(|name| host.ends_with(name))
     }
 
     /// Prices of a million tokens, in and out.

@@ -20,9 +20,6 @@ use super::{
     transport::{self, Transport},
 };
 
-/// Hosts whose newer models refuse `max_tokens`; everything else knows it longest.
-const HOSTED: [&str; 2] = ["api.openai.com", ".openai.azure.com"];
-
 /// A model behind an OpenAI-compatible API.
 #[derive(Debug)]
 pub struct OpenAi {
@@ -75,14 +72,12 @@ impl OpenAi {
     /// When the HTTP client cannot be set up.
     pub fn new(config: &models::Model) -> Result<Self, reqwest::Error> {
         let base = config.base_url.trim_end_matches('/').to_owned();
-        let url: Option<http::Uri> = base.parse().ok();
-        let host = url.as_ref().and_then(http::Uri::host).unwrap_or_default();
-        let hosted = HOSTED.iter().any(|name| host.ends_with(name));
         Ok(Self {
             base,
             key: config.api_key_file.clone(),
             transport: Transport::new(config.timeout())?,
-            limit: if hosted {
+            // Newer models of the service refuse the older word, and other servers know only that one.
+            limit: if config.is_hosted() {
                 "max_completion_tokens"
             } else {
                 "max_tokens"

@@ -133,7 +133,10 @@ impl Desk {
             return Ok(Known::Elsewhere);
         }
         // Whoever claimed it is gone. It may have been paid for: it is not asked a second time.
-        let advice = draft.advice(Err(Refusal::Interrupted), &Prompt::default(), (0, 0));
+        let advice = {
+            let prompt = prompt(draft.question, &fence());
+            draft.advice(Err(Refusal::Interrupted), &prompt, (0, 0))
+        };
         self.record.keep(claim, &advice).await?;
         Ok(Known::Advice(Box::new(advice)))
     }
@@ -376,7 +379,11 @@ fn request(draft: &Draft<'_>, prompt: &Prompt) -> Request {
         model: config.model.clone(),
         system: prompt.system.clone(),
         user: prompt.user.clone(),
-        schema: question::schema(draft.question),
+        schema: if config.is_hosted() {
+            question::strict_schema(draft.question)
+        } else {
+            question::schema(draft.question)
+        },
         context_tokens: config.context_tokens,
         reply_tokens: config.reply_tokens,
         temperature: config.temperature,
