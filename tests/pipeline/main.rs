@@ -11,11 +11,13 @@
 mod api;
 mod approves;
 mod changes;
+mod consults;
 mod explains;
 mod finalizers;
 mod guards;
 mod heals;
 mod journal;
+mod models;
 mod nodes;
 mod once;
 mod predicts;
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
         nodes::trials(&shared),
         once::trials(&apart),
         journal::trials(&shared),
+        consults::trials(&shared),
+        models::trials(&shared),
         predicts::trials(&shared),
         promql::trials(&shared),
         reads::trials(&shared),
