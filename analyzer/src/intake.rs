@@ -16,7 +16,8 @@ use schemas::{
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use crate::{
-    analysis::{Analysis, Input, View, span_of},
+    advise::consult::Consultants,
+    analysis::{Analysis, Input, ModelName, View, span_of},
     config::{Options, Replay},
     emit::{Emission, SharedTold, lock},
     feed::{Feed, Item, Source},
@@ -63,6 +64,10 @@ pub(crate) struct Parts {
     pub(crate) bus: Bus,
     /// The options.
     pub(crate) options: Options,
+    /// The models that may be asked.
+    pub(crate) models: Vec<ModelName>,
+    /// Where what models replied is heard as well.
+    pub(crate) consultants: Consultants,
     /// What exists.
     pub(crate) policies: Policies,
     /// What was told before.
@@ -141,7 +146,10 @@ impl<'a> Intake<'a> {
         let alerts = source(Stream::Alerts, None, &gates.alerts);
         let advice = source(Stream::Advice, None, &gates.advice);
         let lessons = source(Stream::Journal, back(learn::SPAN), &gates.journal);
-        let settings = parts.options.settings(&parts.bus.cluster, replay, now);
+        let settings = {
+            let known = (parts.bus.cluster.as_str(), parts.models.clone());
+            parts.options.settings(known, replay, now)
+        };
         tracing::info!(
             samples_from = ?samples.from.map(|from| from.to_string()),
             evaluate_from = %settings.evaluate_from,
@@ -199,7 +207,7 @@ impl<'a> Intake<'a> {
         // What was replied, and what was learned, is known before the first decision as well.
         loop {
             match self.advice.next().await {
-                Item::Message(_, advice) => self.take_in(Input::Advice(advice)),
+                Item::Message(_, advice) => self.take_advice(advice),
                 Item::Reached(_) => break,
                 Item::Skipped(_) | Item::Restarted => {}
             }
@@ -224,7 +232,7 @@ impl<'a> Intake<'a> {
         drop(told);
         while let Some(item) = self.advice.try_next() {
             if let Item::Message(_, advice) = item {
-                self.take_in(Input::Advice(advice));
+                self.take_advice(advice);
             }
         }
         while let Some(item) = self.lessons.try_next() {
@@ -232,6 +240,12 @@ impl<'a> Intake<'a> {
                 self.take_in(Input::Lesson(lesson));
             }
         }
+    }
+
+    /// Takes in what a model replied, and what that took.
+    fn take_advice(&mut self, advice: Box<Advice>) {
+        self.parts.consultants.hear(&advice);
+        self.take_in(Input::Advice(advice));
     }
 
     /// Takes in a message from which nothing follows before the next scrape.

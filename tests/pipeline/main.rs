@@ -12,6 +12,7 @@ mod api;
 mod approves;
 mod changes;
 mod collects;
+mod consults;
 mod explains;
 mod feedback;
 mod finalizers;
@@ -20,6 +21,7 @@ mod heals;
 mod journal;
 mod kinds;
 mod learns;
+mod models;
 mod nodes;
 mod once;
 mod predicts;
@@ -66,6 +68,8 @@ fn main() -> ExitCode {
         once::trials(&apart),
         journal::trials(&shared),
         learns::trials(&shared),
+        consults::trials(&shared),
+        models::trials(&shared),
         predicts::trials(&shared),
         promql::trials(&shared),
         reads::trials(&shared),

@@ -163,7 +163,10 @@ impl<'a> Around<'a> {
         outputs.extend(proposed);
         outputs.extend(diagnostics.questions());
         report.diagnosed(diagnostics.summaries(accepted));
-        let report = report.finish(accepted, policy, &self.view, self.at);
+        let report = {
+            let known = (&self.view, self.settings.models.as_slice());
+            report.finish(accepted, policy, known, self.at)
+        };
         outputs.push(Output::Report(Box::new(report)));
         outputs
     }
