@@ -1,6 +1,6 @@
 # What a developer runs; `make` alone tells. The checks themselves are steps of tests/run.sh.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt crds bench kit clean-kit
+.PHONY: help build demo test lint fmt crds bench eval kit clean-kit
 target := $(or $(CARGO_TARGET_DIR),target)
 steps = tests/run.sh
 
@@ -12,6 +12,7 @@ help: ## Shows this list
 	@echo '  make demo NODE=real              the leak is a real process on a real kubelet (root, Linux)'
 	@echo '  make demo KUBECONFIG=<file>      on a cluster of yours, after asking; it touches only what it made'
 	@echo '  make demo DEMO=--keep            leaves everything up and tells how to look around'
+	@echo '  make eval EVAL="--only slow-leak"  just this one; EVAL=--help lists more (docs/scenarios.md)'
 	@echo '  make test STEPS="fmt clippy"     just these steps; tests/run.sh --help lists them'
 	@echo
 	@echo 'The first demo or test builds real servers from Go modules, once, in 10 to 20 minutes.'
@@ -40,6 +41,9 @@ bench: kit ## Measures, with optimised builds (a first one takes half an hour); 
 	$(if $(BENCH),,cargo bench --workspace --locked --bench '*')
 	cargo build --workspace --locked --release
 	$(if $(BENCH),$(target)/release/bench $(BENCH),$(target)/release/bench idle && $(target)/release/bench latency && $(target)/release/bench latency --pods 5000)
+
+eval: build kit ## Measures how good diagnoses and actions are, in about half an hour: a table over known failures
+	@exec $(target)/debug/eval $(EVAL)
 
 kit: ## Builds the real servers that tests and demo run on
 	@tests/kit/build-kit.sh > /dev/null

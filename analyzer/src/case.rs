@@ -166,7 +166,7 @@ impl Cases {
                 .extend(owners.map(|uid| (uid, opened.clone())));
         }
         let groups: Vec<&Group<'_>> = open.iter().map(|(_, group)| group).collect();
-        let evidence = gather::gather(&groups);
+        let evidence = gather::gather(&groups, sources);
         let cases = open
             .iter()
             .zip(evidence)
@@ -182,6 +182,11 @@ impl Cases {
                 }
             });
         cases.collect()
+    }
+
+    /// Goes on with a case that was open before a restart: its name and beginning, and the UID of an owner of it.
+    pub fn adopt(&mut self, owner_uid: String, id: String, at: Timestamp) {
+        self.of_owner.insert(owner_uid, Opened { at, id });
     }
 
     /// How many are open.

@@ -18,6 +18,8 @@ use schemas::{
 };
 
 pub mod describe;
+pub mod shape;
+pub mod template;
 
 /// Identifier of a piece within its case: `E1`, `E2`, …
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

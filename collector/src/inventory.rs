@@ -8,6 +8,10 @@
 //! a row of last states, which come before the state of whatever has taken its
 //! name since.
 //!
+//! Some of what is told is put together here: a Service with the endpoints of
+//! its slices, a pod with those of the Services that it may call that exist, and
+//! of the revisions of a workload only the newest.
+//!
 //! Pure: no IO, no clock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -19,6 +23,12 @@ use crate::{
     kind::Kind,
     reading::{Key, Scope, Seen},
 };
+
+mod revisions;
+mod services;
+
+use revisions::Revisions;
+use services::Slices;
 
 /// Deepest chain of owners that is followed: pod, set, deployment and what an operator may add.
 const DEEPEST: usize = 8;
@@ -34,6 +44,8 @@ pub struct Inventory {
     /// What the lists that are under way have named so far.
     listing: HashMap<Scope, HashSet<Key>>,
     listed: BTreeSet<Scope>,
+    revisions: Revisions,
+    slices: Slices,
 }
 
 /// What is to be told of one key next.
@@ -67,30 +79,28 @@ impl Inventory {
         }
         let uid = seen.state.target.uid.clone();
         let previous = self.objects.insert(key.clone(), seen);
+        changed.extend(self.joined(&key, previous.as_ref()));
         if let Some(previous) = previous
             && previous.state.target.uid != uid
         {
             self.bury(key.clone(), previous);
         }
-        if scope.kind.is_published() {
+        if self.is_told(&key) {
             changed.push(key);
         }
         changed
     }
 
     /// Takes the end of the object `uid` at `key`.
-    pub fn gone(&mut self, scope: &Scope, key: &Key, uid: &str) -> Option<Key> {
+    pub fn gone(&mut self, scope: &Scope, key: &Key, uid: &str) -> Vec<Key> {
         if let Some(named) = self.listing.get_mut(scope) {
             named.remove(key);
         }
         // What has taken the name since is another object.
-        let known = self.objects.get(key)?;
-        if known.state.target.uid != uid {
-            return None;
+        match self.objects.get(key) {
+            Some(known) if known.state.target.uid == uid => self.remove(key),
+            _ => Vec::new(),
         }
-        let last = self.objects.remove(key)?;
-        self.bury(key.clone(), last);
-        key.kind.is_published().then(|| key.clone())
     }
 
     /// Ends a list of `scope`: objects that it did not name are gone.
@@ -104,16 +114,7 @@ impl Inventory {
             .filter(|key| scope.covers(key) && !named.contains(key))
             .cloned()
             .collect();
-        let mut changed = Vec::new();
-        for key in missing {
-            if let Some(last) = self.objects.remove(&key) {
-                self.bury(key.clone(), last);
-                if key.kind.is_published() {
-                    changed.push(key);
-                }
-            }
-        }
-        changed
+        missing.iter().flat_map(|key| self.remove(key)).collect()
     }
 
     /// Takes a state that an earlier collector told, of an object that may have
@@ -152,7 +153,8 @@ impl Inventory {
                 is_end: true,
             });
         }
-        self.objects.get(key).map(|seen| Telling {
+        let present = self.objects.get(key).filter(|_| self.is_told(key));
+        present.map(|seen| Telling {
             state: self.project(&seen.state),
             version: seen.version.clone(),
             is_end: false,
@@ -172,10 +174,8 @@ impl Inventory {
 
     /// Every key of which there is something to tell.
     pub fn published(&self) -> impl Iterator<Item = &Key> {
-        self.ended
-            .keys()
-            .chain(self.objects.keys())
-            .filter(|key| key.kind.is_published())
+        let present = self.objects.keys().filter(|key| self.is_told(key));
+        self.ended.keys().chain(present)
     }
 
     /// The present objects of `kind`, by name.
@@ -218,16 +218,74 @@ impl Inventory {
             .retain(|uid, _| present.contains(uid.as_str()) || wanted.contains(uid));
     }
 
-    fn bury(&mut self, key: Key, mut last: Seen) {
-        if key.kind.is_published() {
-            last.state.deleted = true;
-            self.ended.entry(key).or_default().push(last);
+    /// Takes out what is gone; returns the objects of which there is something new to tell.
+    fn remove(&mut self, key: &Key) -> Vec<Key> {
+        let Some(last) = self.objects.remove(key) else {
+            return Vec::new();
+        };
+        let mut changed = self.joined(key, Some(&last));
+        if self.bury(key.clone(), last) {
+            changed.push(key.clone());
+        }
+        changed
+    }
+
+    /// Keeps what is gone until that was told; whether it is to be told.
+    ///
+    /// The end of any revision is: it may have been among the newest before.
+    fn bury(&mut self, key: Key, mut last: Seen) -> bool {
+        let is_link = key.kind.is_revision() && last.state.revision.is_none();
+        if !key.kind.is_published() || is_link {
+            return false;
+        }
+        last.state.deleted = true;
+        self.ended.entry(key).or_default().push(last);
+        true
+    }
+
+    /// Whether there is anything to tell of the present object at `key`.
+    fn is_told(&self, key: &Key) -> bool {
+        let is_whole = || {
+            let revision = self
+                .objects
+                .get(key)
+                .and_then(|seen| seen.state.revision.as_ref());
+            revision.is_some_and(|revision| !revision.template.is_empty())
+        };
+        let is_revision = key.kind.is_revision();
+        key.kind.is_published() && (!is_revision || self.revisions.is_told(key) && is_whole())
+    }
+
+    /// Brings what is put together up to date after the object at `key` came, changed or went;
+    /// returns the other objects that are to be told anew because of it.
+    fn joined(&mut self, key: &Key, previous: Option<&Seen>) -> Vec<Key> {
+        let present = self.objects.get(key).map(|seen| &seen.state);
+        let previous = previous.map(|seen| &seen.state);
+        match key.kind {
+            Kind::Service if present.is_none() || previous.is_none() => {
+                services::callers(self.range(Kind::Pod), key)
+            }
+            Kind::EndpointSlice => {
+                let of = self.slices.changed(key, previous, present);
+                of.into_iter()
+                    .filter(|service| self.objects.contains_key(service))
+                    .collect()
+            }
+            Kind::ReplicaSet | Kind::ControllerRevision => {
+                for key in self.revisions.changed(key, present) {
+                    if let Some(aged) = self.objects.get_mut(&key) {
+                        revisions::thin(&mut aged.state);
+                    }
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
         }
     }
 
     /// Learns who owns `state`; returns the pods whose chain of owners became longer by it.
     fn link(&mut self, kind: Kind, state: &ObjectState) -> Vec<Key> {
-        let Some(owner) = state.owners.first().filter(|_| kind != Kind::Pod) else {
+        let Some(owner) = state.owners.first().filter(|_| kind.owns()) else {
             return Vec::new();
         };
         let uid = &state.target.uid;
@@ -247,10 +305,19 @@ impl Inventory {
     }
 
     fn project(&self, state: &ObjectState) -> ObjectState {
-        ObjectState {
+        let mut told = ObjectState {
             owners: self.chain(state).cloned().collect(),
             ..state.clone()
+        };
+        if let Some(pod) = &mut told.pod {
+            pod.calls
+                .retain(|called| services::is_called(&self.objects, called, state));
         }
+        if let Some(service) = &mut told.service {
+            let slices = self.slices.of(&state.target);
+            (service.ready, service.not_ready) = services::count(&self.objects, slices);
+        }
+        told
     }
 
     fn keys(&self, kind: Kind) -> impl Iterator<Item = &Key> {

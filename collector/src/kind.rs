@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt::Debug};
 
 use kube::core::{DynamicResourceScope, ObjectMeta, Resource};
 
-use crate::reading::Watched;
+use crate::reading::{Watched, endpoints::Slice, revision::ControllerRevision};
 
 /// A kind of object that is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,28 +21,43 @@ pub enum Kind {
     StatefulSet,
     /// `DaemonSet`.
     DaemonSet,
-    /// `ReplicaSet`: known for the chain of owners, not published.
+    /// `ReplicaSet`: a link in the chain of owners, and one revision of its Deployment.
     ReplicaSet,
+    /// `ControllerRevision`: one revision of a `StatefulSet` or `DaemonSet`.
+    ControllerRevision,
     /// Job.
     Job,
     /// `HorizontalPodAutoscaler`.
     Autoscaler,
     /// `PodDisruptionBudget`.
     Budget,
+    /// Service.
+    Service,
+    /// `EndpointSlice`: counted for its Service, not published.
+    EndpointSlice,
+    /// `PersistentVolumeClaim`.
+    Claim,
+    /// `ResourceQuota`.
+    Quota,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Pod,
         Self::Node,
         Self::Deployment,
         Self::StatefulSet,
         Self::DaemonSet,
         Self::ReplicaSet,
+        Self::ControllerRevision,
         Self::Job,
         Self::Autoscaler,
         Self::Budget,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Claim,
+        Self::Quota,
     ];
 
     /// The kind that objects spell `name`.
@@ -53,8 +68,13 @@ impl Kind {
     /// API group; empty for the core group.
     pub const fn group(self) -> &'static str {
         match self {
-            Self::Pod | Self::Node => "",
-            Self::Deployment | Self::StatefulSet | Self::DaemonSet | Self::ReplicaSet => "apps",
+            Self::Pod | Self::Node | Self::Service | Self::Claim | Self::Quota => "",
+            Self::Deployment
+            | Self::StatefulSet
+            | Self::DaemonSet
+            | Self::ReplicaSet
+            | Self::ControllerRevision => "apps",
+            Self::EndpointSlice => "discovery.k8s.io",
             Self::Job => "batch",
             Self::Autoscaler => "autoscaling",
             Self::Budget => "policy",
@@ -71,8 +91,13 @@ impl Kind {
             | Self::StatefulSet
             | Self::DaemonSet
             | Self::ReplicaSet
+            | Self::ControllerRevision
             | Self::Job
-            | Self::Budget => "v1",
+            | Self::Budget
+            | Self::Service
+            | Self::EndpointSlice
+            | Self::Claim
+            | Self::Quota => "v1",
         }
     }
 
@@ -85,9 +110,14 @@ impl Kind {
             Self::StatefulSet => "StatefulSet",
             Self::DaemonSet => "DaemonSet",
             Self::ReplicaSet => "ReplicaSet",
+            Self::ControllerRevision => "ControllerRevision",
             Self::Job => "Job",
             Self::Autoscaler => "HorizontalPodAutoscaler",
             Self::Budget => "PodDisruptionBudget",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Claim => "PersistentVolumeClaim",
+            Self::Quota => "ResourceQuota",
         }
     }
 
@@ -100,9 +130,14 @@ impl Kind {
             Self::StatefulSet => "statefulsets",
             Self::DaemonSet => "daemonsets",
             Self::ReplicaSet => "replicasets",
+            Self::ControllerRevision => "controllerrevisions",
             Self::Job => "jobs",
             Self::Autoscaler => "horizontalpodautoscalers",
             Self::Budget => "poddisruptionbudgets",
+            Self::Service => "services",
+            Self::EndpointSlice => "endpointslices",
+            Self::Claim => "persistentvolumeclaims",
+            Self::Quota => "resourcequotas",
         }
     }
 
@@ -121,35 +156,57 @@ impl Kind {
 
     /// Whether its objects are told to the analyzer.
     pub const fn is_published(self) -> bool {
-        !matches!(self, Self::ReplicaSet)
+        !matches!(self, Self::EndpointSlice)
+    }
+
+    /// Whether its objects are revisions of their owner's template.
+    pub const fn is_revision(self) -> bool {
+        matches!(self, Self::ReplicaSet | Self::ControllerRevision)
+    }
+
+    /// Whether its objects own pods, or own what does.
+    pub const fn owns(self) -> bool {
+        matches!(
+            self,
+            Self::Deployment | Self::StatefulSet | Self::DaemonSet | Self::ReplicaSet | Self::Job
+        )
     }
 }
 
-impl<S: Clone, T: Clone> Resource for Watched<S, T> {
-    type DynamicType = Kind;
-    type Scope = DynamicResourceScope;
+/// Names a watched struct by its [`Kind`].
+macro_rules! resource {
+    ($watched:ty $(, $bound:ident)*) => {
+        impl<$($bound: Clone),*> Resource for $watched {
+            type DynamicType = Kind;
+            type Scope = DynamicResourceScope;
 
-    fn kind(kind: &Kind) -> Cow<'_, str> {
-        kind.name().into()
-    }
+            fn kind(kind: &Kind) -> Cow<'_, str> {
+                kind.name().into()
+            }
 
-    fn group(kind: &Kind) -> Cow<'_, str> {
-        kind.group().into()
-    }
+            fn group(kind: &Kind) -> Cow<'_, str> {
+                kind.group().into()
+            }
 
-    fn version(kind: &Kind) -> Cow<'_, str> {
-        kind.version().into()
-    }
+            fn version(kind: &Kind) -> Cow<'_, str> {
+                kind.version().into()
+            }
 
-    fn plural(kind: &Kind) -> Cow<'_, str> {
-        kind.plural().into()
-    }
+            fn plural(kind: &Kind) -> Cow<'_, str> {
+                kind.plural().into()
+            }
 
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
 
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
 }
+
+resource!(Watched<S, T>, S, T);
+resource!(ControllerRevision);
+resource!(Slice);

@@ -90,7 +90,7 @@ pub async fn collect(
     let lease = Lease::start(client.clone(), LEASE, &common.lease, last.clone());
     let mut held = lease.clone();
     let (to, readings) = mpsc::channel(READINGS);
-    for source in source::all(&client, &common.namespaces, &options).await {
+    for source in source::all(&client, &common.namespaces, &options, &lease).await {
         source::spawn(source, to.clone(), shutdown.clone());
     }
     let parts = Parts {

@@ -23,14 +23,43 @@ use crate::kind::Kind;
 
 pub mod autoscaler;
 pub mod budget;
+pub mod calls;
+pub mod claim;
+pub mod container;
+pub mod endpoints;
 pub mod event;
+pub mod needs;
 pub mod node;
 pub mod pod;
+pub mod quota;
+pub mod revision;
+pub mod service;
+pub mod template;
 pub mod usage;
 pub mod workload;
 
 /// Annotations under this prefix are kept; all others are dropped.
 const OWN_ANNOTATIONS: &str = "kubeskippy.io/";
+/// Bytes that are kept of a condition's message.
+const MESSAGE: usize = 512;
+/// Conditions that mean trouble when they are true, beside those whose name ends in `Pressure`; all
+/// others mean it when they are not.
+const BAD_WHEN_TRUE: [&str; 7] = [
+    "DisruptionTarget",
+    "Failed",
+    "FailureTarget",
+    "NetworkUnavailable",
+    "PodResizePending",
+    "ReplicaFailure",
+    "ScalingLimited",
+];
+/// Conditions that mean no trouble either way.
+const NEITHER: [&str; 4] = [
+    "Complete",
+    "PodResizeInProgress",
+    "SuccessCriteriaMet",
+    "Suspended",
+];
 
 /// One watch: a kind, in one namespace or in all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,7 +138,31 @@ pub struct Condition {
     #[serde(default)]
     reason: Option<String>,
     #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
     last_transition_time: Option<Time>,
+}
+
+impl Condition {
+    /// Whether it says that something is wrong.
+    fn is_trouble(&self) -> bool {
+        let kind = self.kind.as_str();
+        if NEITHER.contains(&kind) {
+            return false;
+        }
+        let good = if BAD_WHEN_TRUE.contains(&kind) || kind.ends_with("Pressure") {
+            "False"
+        } else {
+            "True"
+        };
+        self.status != good
+    }
+
+    /// Its message, where it tells of trouble.
+    fn complaint(&self) -> String {
+        let message = self.message.as_deref().filter(|_| self.is_trouble());
+        message.map_or_else(String::new, |message| cut(message, MESSAGE))
+    }
 }
 
 /// The conditions of a status, ordered by type so that a reordering is not a change.
@@ -120,8 +173,8 @@ pub(crate) fn conditions(conditions: &[Condition]) -> Vec<ObjectCondition> {
             kind: condition.kind.clone(),
             status: condition.status.clone(),
             reason: condition.reason.clone().unwrap_or_default(),
+            message: condition.complaint(),
             since: condition.last_transition_time.as_ref().map(|time| time.0),
-            ..ObjectCondition::default()
         })
         .collect();
     kept.sort_by(|a, b| a.kind.cmp(&b.kind));

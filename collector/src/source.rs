@@ -6,7 +6,7 @@
 
 use futures::{StreamExt, stream::BoxStream};
 use kube::Client;
-use runtime::shutdown::Shutdown;
+use runtime::{lease::Lease, shutdown::Shutdown};
 use tokio::sync::mpsc;
 
 use crate::{config::Options, reading::Reading};
@@ -22,13 +22,14 @@ pub trait Source: Send {
     fn readings(self: Box<Self>) -> BoxStream<'static, Reading>;
 }
 
-/// Every source that `options` ask for.
+/// Every source that `options` ask for. The lease's UID keys what is told of templates.
 pub async fn all(
     client: &Client,
     namespaces: &[String],
     options: &Options,
+    lease: &Lease,
 ) -> Vec<Box<dyn Source>> {
-    let mut sources = objects::all(client, namespaces).await;
+    let mut sources = objects::all(client, namespaces, lease).await;
     sources.extend(events::all(client, namespaces));
     sources.push(Box::new(heartbeat::Heartbeat::new(client.clone())));
     if options.usage == crate::config::UsageSource::Metrics {

@@ -138,6 +138,15 @@ impl Lease {
         conflict_is_loss(self.api.replace(&self.name, &how, &lease).await)
     }
 
+    /// The UID of the lease object, the same for every replica; `None` before the first has made it.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn uid(&self) -> Result<Option<String>, kube::Error> {
+        let lease = self.api.get_opt(&self.name).await?;
+        Ok(lease.and_then(|lease| lease.metadata.uid))
+    }
+
     /// Whether this replica may act now.
     pub fn holds(&self) -> bool {
         self.held_until

@@ -22,6 +22,11 @@ impl Kubectl {
         }
     }
 
+    /// A kubectl of the kit for any cluster that `kubeconfig` names.
+    pub fn at(binary: PathBuf, kubeconfig: PathBuf) -> Self {
+        Self::new(binary, kubeconfig)
+    }
+
     /// The same, with `namespace` as its default.
     pub fn in_namespace(&self, namespace: &str) -> Self {
         Self {

@@ -11,11 +11,17 @@
 mod api;
 mod approves;
 mod changes;
+mod collects;
+mod consults;
 mod explains;
+mod feedback;
 mod finalizers;
 mod guards;
 mod heals;
 mod journal;
+mod kinds;
+mod learns;
+mod models;
 mod nodes;
 mod once;
 mod predicts;
@@ -23,7 +29,9 @@ mod promql;
 mod reads;
 mod refuses;
 mod remedies;
+mod scenarios;
 mod servers;
+mod sizes;
 mod stack;
 mod standing;
 mod survives;
@@ -49,19 +57,27 @@ fn main() -> ExitCode {
         api::trials(&shared),
         approves::trials(&shared),
         changes::trials(&shared),
+        collects::trials(&shared),
         explains::trials(&shared),
+        feedback::trials(&shared),
         finalizers::trials(&shared),
         guards::trials(&shared),
         heals::trials(&shared),
+        kinds::trials(&shared),
         nodes::trials(&shared),
         once::trials(&apart),
         journal::trials(&shared),
+        learns::trials(&shared),
+        consults::trials(&shared),
+        models::trials(&shared),
         predicts::trials(&shared),
         promql::trials(&shared),
         reads::trials(&shared),
         refuses::trials(&shared),
         remedies::trials(&shared),
+        scenarios::trials(&shared),
         servers::trials(&shared),
+        sizes::trials(&shared),
         standing::trials(&shared),
         survives::trials(&shared),
         undoes::trials(&shared),

@@ -27,6 +27,7 @@ use schemas::{
     action::{HealingAction, Phase},
     alert::{Alert, AlertKind},
     envelope::Envelope,
+    object::ObjectState,
     policy::HealingPolicy,
     subject::{Stream, Subjects},
 };
@@ -91,9 +92,10 @@ pub(crate) struct Stack<'a> {
     pub(crate) namespace: TestNamespace,
     /// The cluster's name on the bus.
     pub(crate) cluster: String,
-    nats_url: String,
+    pub(crate) nats_url: String,
     parts: BTreeMap<Part, Running>,
     collector_options: Vec<&'static str>,
+    analyzer_options: Vec<String>,
     client: Client,
 }
 
@@ -160,6 +162,11 @@ spec:
         vec![
             "--patch",
             r#"{"spec":{"approval":{"approvedBy":"admin","digest":"0"}}}"#,
+        ],
+        // an opinion in the name of somebody else
+        vec![
+            "--patch",
+            r#"{"spec":{"feedback":[{"by":"nobody","opinion":"useful"}]}}"#,
         ],
         // somebody else's account, which RBAC alone would let in
         vec![
@@ -253,6 +260,7 @@ impl<'a> Stack<'a> {
             nats_url,
             parts: BTreeMap::new(),
             collector_options: Vec::new(),
+            analyzer_options: Vec::new(),
             client: control_plane.client().await,
         }
     }
@@ -260,6 +268,12 @@ impl<'a> Stack<'a> {
     /// Gives the collector further options.
     pub(crate) fn collect_with(&mut self, options: &[&'static str]) {
         self.collector_options.extend(options);
+    }
+
+    /// Gives the analyzer further options.
+    pub(crate) fn analyze_with(&mut self, options: &[&str]) {
+        let options = options.iter().map(|&option| option.to_owned());
+        self.analyzer_options.extend(options);
     }
 
     /// Starts all three programs and waits until they are ready.
@@ -326,6 +340,9 @@ impl<'a> Stack<'a> {
         if matches!(part, Part::Collector | Part::Together) {
             arguments.extend(["--interval", "1"]);
             arguments.extend(&self.collector_options);
+        }
+        if matches!(part, Part::Analyzer | Part::Together) {
+            arguments.extend(self.analyzer_options.iter().map(String::as_str));
         }
         arguments.extend(more);
         let program = Program::spawn("kubeskippy", &arguments, &[("KUBESKIPPY_LOG", "info")]);
@@ -428,36 +445,56 @@ impl<'a> Stack<'a> {
 
     /// What subscribers were told so far.
     pub(crate) async fn alerts(&self) -> Vec<Alert> {
+        let payloads = self.payloads(Stream::Alerts).await;
+        let told = payloads.iter().map(|payload| {
+            let event: Envelope<Alert> =
+                serde_json::from_slice(payload).expect("an alert is a CloudEvent");
+            event.data
+        });
+        told.collect()
+    }
+
+    /// The last word on each object that the collector told of, by UID.
+    pub(crate) async fn objects(&self) -> BTreeMap<String, ObjectState> {
+        let payloads = self.payloads(Stream::Objects).await;
+        let told = payloads.iter().map(|payload| {
+            let state: ObjectState =
+                serde_json::from_slice(payload).expect("what is told of an object");
+            (state.target.uid.clone(), state)
+        });
+        told.collect()
+    }
+
+    /// What a stream holds, the oldest first; nothing before there is one.
+    async fn payloads(&self, stream: Stream) -> Vec<Vec<u8>> {
         let client = async_nats::connect(&self.nats_url)
             .await
             .expect("NATS answers");
         let js = jetstream::new(client);
-        let name = Subjects::new(&self.cluster).stream_name(Stream::Alerts);
+        let name = Subjects::new(&self.cluster).stream_name(stream);
         let Ok(mut stream) = js.get_stream(&name).await else {
             return Vec::new();
         };
-        let count = stream
-            .info()
-            .await
-            .expect("the stream is there")
-            .state
-            .messages;
+        let info = stream.info().await.expect("the stream is there");
+        if info.state.messages == 0 {
+            return Vec::new();
+        }
         let config = OrderedConfig {
             deliver_policy: DeliverPolicy::All,
             ..OrderedConfig::default()
         };
         let consumer = stream.create_consumer(config).await.expect("a consumer");
-        let messages = consumer.messages().await.expect("messages");
-        messages
-            .take(usize::try_from(count).expect("a small stream"))
-            .map(|message| {
-                let message = message.expect("a message");
-                let event: Envelope<Alert> =
-                    serde_json::from_slice(&message.payload).expect("an alert is a CloudEvent");
-                event.data
-            })
-            .collect()
-            .await
+        let mut messages = consumer.messages().await.expect("messages");
+        let mut payloads = Vec::new();
+        // A newer state takes the place of an older one meanwhile, so counting would wait for ever.
+        while let Some(message) = messages.next().await {
+            let message = message.expect("a message");
+            payloads.push(message.payload.to_vec());
+            if message.info().expect("what JetStream says of it").pending == 0 {
+                break;
+            }
+        }
+        payloads
     }
 
     /// Waits until subscribers were told of `kind`.

@@ -30,6 +30,8 @@ mod node;
 mod shared;
 mod union;
 
+pub(super) use node::trouble;
+pub(super) use shared::AFTER_ROLLOUT;
 use union::Union;
 
 /// Onsets further apart than this have, as far as time tells, nothing to do with each other.

@@ -14,6 +14,7 @@ struct Scene {
     accepted: Accepted,
     inventory: Inventory,
     actions: Vec<Arc<HealingAction>>,
+    sizing: Sizing,
     proposals: Proposals,
     offender: &'static str,
     since: i64,
@@ -26,6 +27,7 @@ fn scene(policy: &HealingPolicy) -> Scene {
         accepted: accept(policy, &bounds()).unwrap(),
         inventory,
         actions: Vec::new(),
+        sizing: Sizing::default(),
         proposals: Proposals::default(),
         offender: "uid-web-1",
         since: 100,
@@ -58,6 +60,7 @@ impl Scene {
         let around = Circumstances {
             inventory: &self.inventory,
             actions: &actions,
+            sizing: &self.sizing,
             proposals: Some(&self.proposals),
             most_open: 2,
             at: at(now),

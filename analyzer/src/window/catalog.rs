@@ -135,6 +135,12 @@ impl Catalog {
         self.space(scope).labels(id)
     }
 
+    /// The series of a container of the pod with this UID; of the pod itself, where the name is empty.
+    pub(crate) fn find(&self, scope: Scope, pod_uid: &str, container: &str) -> Option<u32> {
+        let key = (self.number(pod_uid)?, self.number(container)?);
+        self.space(scope).index.get(&key).copied()
+    }
+
     /// How many numbers of series are or were given out.
     pub(crate) fn slots(&self, scope: Scope) -> usize {
         self.space(scope).series.len()

@@ -24,7 +24,7 @@ pub(crate) const VALUE: &str = "value";
 pub(crate) const SAMPLED_AT: &str = "sampled_at";
 
 /// A series that was not chosen.
-const NOT_CHOSEN: u32 = u32::MAX;
+pub(super) const NOT_CHOSEN: u32 = u32::MAX;
 
 /// Which samples are asked for.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +152,7 @@ impl Window {
         columns.into_frame()
     }
 
-    fn ticks_in(&self, span: Span) -> impl DoubleEndedIterator<Item = (i64, &Tick)> {
+    pub(super) fn ticks_in(&self, span: Span) -> impl DoubleEndedIterator<Item = (i64, &Tick)> {
         let after = span.after.saturating_add(1);
         let range = after..span.until.saturating_add(1).max(after);
         self.ticks.range(range).map(|(at, tick)| (*at, tick))
@@ -190,7 +190,8 @@ impl Columns {
     }
 }
 
-fn place(places: &[u32], id: u32) -> Option<usize> {
+/// The place of a series among the chosen ones.
+pub(super) fn place(places: &[u32], id: u32) -> Option<usize> {
     let place = places.get(id as usize).copied();
     place
         .filter(|place| *place != NOT_CHOSEN)

@@ -167,10 +167,56 @@ impl Tick {
         }
     }
 
+    /// Gives `take` the rows of chosen containers, each with the place that `place` has for it.
+    pub(super) fn rows_of(
+        &self,
+        place: impl Fn(u32) -> Option<usize>,
+        mut take: impl FnMut(usize, Row),
+    ) {
+        let known = |value: f64| (!value.is_nan()).then_some(value);
+        for (row, &id) in self.ids.iter().enumerate() {
+            if let Some(place) = place(id) {
+                let found = Row {
+                    cpu: known(float(&self.cpu, row)),
+                    memory: known(float(&self.memory, row)),
+                    restarts: self.restarts(row),
+                    behind: self.behind.get(row).copied().unwrap_or(AT_TICK),
+                };
+                take(place, found);
+            }
+        }
+    }
+
+    /// Gives `take` the readiness of chosen pods, 1 or 0, where it is known.
+    pub(super) fn ready_of(
+        &self,
+        place: impl Fn(u32) -> Option<usize>,
+        mut take: impl FnMut(usize, f64),
+    ) {
+        for (&id, answer) in self.pods.iter().zip(&self.pods_ready) {
+            if let (Some(place), Some(ready)) = (place(id), answer.value()) {
+                take(place, ready);
+            }
+        }
+    }
+
     fn restarts(&self, row: usize) -> Option<f64> {
         let count = self.restarts.get(row).copied();
         count.filter(|count| *count != NO_COUNT).map(f64::from)
     }
+}
+
+/// What a scrape says of one container.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    /// CPU in use, cores.
+    pub(super) cpu: Option<f64>,
+    /// Memory working set, bytes.
+    pub(super) memory: Option<f64>,
+    /// Restarts so far.
+    pub(super) restarts: Option<f64>,
+    /// How many milliseconds before the scrape the usage was measured.
+    pub(super) behind: i32,
 }
 
 /// The numbers that a shard's rows are filed under.

@@ -5,6 +5,8 @@ use schemas::{object::PodState, target::Target};
 
 use super::*;
 
+mod joined;
+
 fn scope(kind: Kind) -> Scope {
     Scope {
         kind,
@@ -122,7 +124,8 @@ fn a_namesake_is_told_after_the_end_of_its_predecessor() {
 fn a_late_end_of_a_predecessor_does_not_end_its_namesake() {
     let mut inventory = Inventory::default();
     pods(&mut inventory, &[("p", "new")]);
-    assert_eq!(inventory.gone(&scope(Kind::Pod), &key("p"), "old"), None);
+    let gone = inventory.gone(&scope(Kind::Pod), &key("p"), "old");
+    assert!(gone.is_empty());
     assert_eq!(inventory.count(Kind::Pod), 1);
 }
 

@@ -33,6 +33,7 @@ struct Scales {
 #[serde(rename_all = "camelCase", default)]
 pub struct Status {
     desired_replicas: i32,
+    current_replicas: Option<i32>,
     conditions: Option<Vec<Condition>>,
 }
 
@@ -48,7 +49,7 @@ pub fn read(autoscaler: &Autoscaler, now: Timestamp) -> ObjectState {
             min_replicas: spec.min_replicas.unwrap_or(1),
             max_replicas: spec.max_replicas,
             desired_replicas: status.desired_replicas,
-            ..AutoscalerState::default()
+            current_replicas: status.current_replicas.unwrap_or(0),
         }),
         ..base(Kind::Autoscaler, &autoscaler.metadata, now)
     }

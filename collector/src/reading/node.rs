@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use schemas::object::{NodeState, ObjectState};
+use schemas::object::{NodeState, ObjectState, Taint};
 use serde::Deserialize;
 
 use super::{Condition, Watched, base, conditions, quantity};
@@ -15,10 +15,17 @@ use crate::kind::Kind;
 pub type Node = Watched<Spec, Status>;
 
 /// The wanted parts of a node's spec.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Spec {
     unschedulable: bool,
+    taints: Vec<Tainted>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Tainted {
+    key: String,
+    effect: String,
 }
 
 /// The wanted parts of a node's status.
@@ -39,11 +46,22 @@ pub fn read(node: &Node, now: Timestamp) -> ObjectState {
             cpu_allocatable_cores: cpu,
             memory_allocatable_bytes: memory,
             unschedulable: node.spec.unschedulable,
-            ..NodeState::default()
+            taints: taints(&node.spec.taints),
         });
     ObjectState {
         conditions: conditions(&node.status.conditions),
         node: state,
         ..base(Kind::Node, &node.metadata, now)
     }
+}
+
+/// The taints, in order, so that a reordering is not a change.
+fn taints(found: &[Tainted]) -> Vec<Taint> {
+    let taint = |Tainted { key, effect }: &Tainted| Taint {
+        key: key.clone(),
+        effect: effect.clone(),
+    };
+    let mut taints: Vec<_> = found.iter().map(taint).collect();
+    taints.sort();
+    taints
 }

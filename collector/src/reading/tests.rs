@@ -1,8 +1,11 @@
 use proptest::prelude::*;
-use schemas::object::{Replicas, Resources};
+use schemas::object::Replicas;
 use serde_json::{Value, json};
 
 use super::*;
+
+mod pods;
+mod stands_on;
 
 fn now() -> Timestamp {
     "2026-01-01T00:01:00Z".parse().unwrap()
@@ -10,87 +13,6 @@ fn now() -> Timestamp {
 
 fn read_pod(pod: Value) -> ObjectState {
     pod::read(&serde_json::from_value(pod).unwrap(), now())
-}
-
-/// A pod whose every place for a secret holds one.
-fn secretive() -> Value {
-    let env = json!([{"name": "PASSWORD", "value": "hush"}, {"name": "K", "valueFrom": {"secretKeyRef": {"name": "hush", "key": "hush"}}}]);
-    let container = json!({
-        "name": "app", "image": "app:1", "command": ["hush"], "args": ["--token=hush"], "env": env,
-        "envFrom": [{"secretRef": {"name": "hush"}}], "workingDir": "/hush",
-        "volumeMounts": [{"name": "hush", "mountPath": "/hush"}],
-        "livenessProbe": {"httpGet": {"path": "/", "port": 1, "httpHeaders": [{"name": "Authorization", "value": "hush"}]}},
-        "lifecycle": {"preStop": {"exec": {"command": ["hush"]}}},
-    });
-    json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {
-            "name": "p", "namespace": "n", "uid": "u", "labels": {"app": "web"},
-            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "hush", "vault": "hush", "kubeskippy.io/protected": "true"},
-            "managedFields": [{"manager": "hush", "operation": "Apply"}],
-        },
-        "spec": {
-            "containers": [container], "initContainers": [{"name": "init", "env": [{"name": "A", "value": "hush"}]}],
-            "volumes": [{"name": "v", "secret": {"secretName": "hush"}}, {"name": "w", "csi": {"driver": "d", "volumeAttributes": {"key": "hush"}}}],
-            "imagePullSecrets": [{"name": "hush"}], "serviceAccountName": "hush",
-        },
-        "status": {
-            "phase": "Running", "message": "hush",
-            "conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "hush"}],
-            "containerStatuses": [{
-                "name": "app", "ready": false, "restartCount": 1, "image": "app:1", "imageID": "x",
-                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "hush"}},
-                "lastState": {"terminated": {"reason": "Error", "exitCode": 1, "message": "hush", "finishedAt": "2026-01-01T00:00:00Z"}},
-            }],
-        },
-    })
-}
-
-#[test]
-fn no_secret_of_a_pod_is_told() {
-    let told = serde_json::to_string(&read_pod(secretive())).unwrap();
-    assert!(!told.contains("hush"), "{told}");
-    for kept in [
-        "kubeskippy.io/protected",
-        "CrashLoopBackOff",
-        "ContainersNotReady",
-        "\"app\":\"web\"",
-    ] {
-        assert!(told.contains(kept), "{kept}: {told}");
-    }
-}
-
-#[test]
-fn a_limit_resized_in_place_counts_as_it_is_and_an_absent_one_is_absent() {
-    let state = read_pod(json!({
-        "metadata": {"name": "p"},
-        "spec": {"containers": [
-            {"name": "a", "resources": {"limits": {"memory": "256Mi"}, "requests": {"cpu": "100m"}}},
-            {"name": "b", "resources": {"limits": {"cpu": "0"}}}]},
-        "status": {"containerStatuses": [{"name": "a", "resources": {"limits": {"memory": "512Mi"}}}]},
-    }));
-    let containers = state.pod.unwrap().containers;
-    let expected = Resources {
-        memory_limit_bytes: Some(536_870_912.0),
-        cpu_request_cores: Some(0.1),
-        ..Resources::default()
-    };
-    assert_eq!(containers[0].resources, expected);
-    assert_eq!(containers[1].resources, Resources::default());
-}
-
-#[test]
-fn a_container_that_stays_terminated_during_its_back_off_tells_how_it_ended() {
-    let state = read_pod(json!({
-        "metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}]},
-        "status": {"containerStatuses": [{"name": "a", "restartCount": 4,
-            "state": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": "2026-01-01T00:00:50Z"}},
-            "lastState": {"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": "2026-01-01T00:00:10Z"}}}]},
-    }));
-    let container = &state.pod.as_ref().unwrap().containers[0];
-    assert_eq!(container.state, "terminated");
-    let ended = container.last_termination.as_ref().unwrap();
-    assert_eq!((ended.reason.as_str(), ended.exit_code), ("OOMKilled", 137));
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! Deployment, `StatefulSet`, `DaemonSet`, Job → [`ObjectState`]; `ReplicaSet` → its owner.
+//! Deployment, `StatefulSet`, `DaemonSet`, Job → [`ObjectState`].
 //!
 //! Pure: no IO, no clock.
 
 use jiff::Timestamp;
-use schemas::object::{ObjectState, Replicas};
+use schemas::object::{JobState, ObjectState, Replicas};
 use serde::Deserialize;
 
 use super::{Condition, Watched, base, conditions};
@@ -18,6 +18,7 @@ pub type Workload = Watched<Spec, Status>;
 pub struct Spec {
     replicas: Option<i32>,
     parallelism: Option<i32>,
+    backoff_limit: Option<i32>,
 }
 
 /// The wanted parts of a workload's status, of whichever kind.
@@ -35,6 +36,8 @@ pub struct Status {
     updated_number_scheduled: i32,
     active: i32,
     ready: i32,
+    succeeded: i32,
+    failed: i32,
 }
 
 /// What is told of a workload of `kind`.
@@ -42,6 +45,7 @@ pub fn read(kind: Kind, workload: &Workload, now: Timestamp) -> ObjectState {
     ObjectState {
         conditions: conditions(&workload.status.conditions),
         replicas: replicas(kind, workload),
+        job: (kind == Kind::Job).then(|| job(workload)),
         ..base(kind, &workload.metadata, now)
     }
 }
@@ -73,6 +77,27 @@ fn replicas(kind: Kind, workload: &Workload) -> Option<Replicas> {
             updated: status.active,
             observed: true,
         }),
-        Kind::Pod | Kind::Node | Kind::ReplicaSet | Kind::Autoscaler | Kind::Budget => None,
+        Kind::Pod
+        | Kind::Node
+        | Kind::ReplicaSet
+        | Kind::ControllerRevision
+        | Kind::Autoscaler
+        | Kind::Budget
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::Claim
+        | Kind::Quota => None,
+    }
+}
+
+/// What became of a Job's pods.
+fn job(workload: &Workload) -> JobState {
+    let status = &workload.status;
+    JobState {
+        active: status.active,
+        succeeded: status.succeeded,
+        failed: status.failed,
+        // Where nothing is set the API server has filled in 6.
+        backoff_limit: workload.spec.backoff_limit.unwrap_or(6),
     }
 }

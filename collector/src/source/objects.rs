@@ -1,9 +1,10 @@
-//! Watches pods, nodes, workloads, autoscalers and disruption budgets.
+//! Watches pods, nodes, workloads and their revisions, autoscalers, disruption
+//! budgets, Services, volume claims and quotas.
 //!
 //! In: the API server's lists and watches. Out: what was seen, pruned while it
-//! is parsed. `ReplicaSets` are watched by their metadata alone.
+//! is parsed.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use futures::{
     StreamExt,
@@ -13,19 +14,22 @@ use jiff::Timestamp;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::WatchParams,
-    core::{DynamicResourceScope, PartialObjectMeta},
+    core::DynamicResourceScope,
     runtime::{WatchStreamExt, watcher},
 };
+use runtime::lease::Lease;
 use schemas::object::ObjectState;
 use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 
 use super::Source;
 use crate::{
     kind::Kind,
     reading::{
-        Key, Reading, Scope, Seen, autoscaler, base,
+        Key, Reading, Scope, Seen, autoscaler,
         budget::{self, Budget},
-        node, pod,
+        claim, endpoints, node, pod, quota, revision, service,
+        template::DigestKey,
         workload::{self, Workload},
     },
 };
@@ -35,15 +39,20 @@ const PAGE: u32 = 500;
 /// First minor version whose servers stream lists by default.
 const STREAMS_SINCE: u32 = 34;
 
+/// How long the lease may be new, or the API server away, before the lease is asked for again.
+const LEASE_PAUSE: Duration = Duration::from_secs(1);
+
 /// A watch of the objects of one scope.
+#[derive(Clone)]
 pub struct Objects {
     client: Client,
     scope: Scope,
     streaming: bool,
+    lease: Lease,
 }
 
 /// A watch for each kind and namespace.
-pub async fn all(client: &Client, namespaces: &[String]) -> Vec<Box<dyn Source>> {
+pub async fn all(client: &Client, namespaces: &[String], lease: &Lease) -> Vec<Box<dyn Source>> {
     let scopes = scopes(namespaces);
     let streaming = streams_lists(client, &scopes).await;
     tracing::info!(watches = scopes.len(), streaming, "watching objects");
@@ -55,6 +64,7 @@ pub async fn all(client: &Client, namespaces: &[String]) -> Vec<Box<dyn Source>>
                 client,
                 scope,
                 streaming,
+                lease: lease.clone(),
             }) as Box<dyn Source>
         })
         .collect()
@@ -113,22 +123,48 @@ impl Source for Objects {
             Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::Job => {
                 self.watch(move |seen: &Workload, now| workload::read(kind, seen, now))
             }
-            Kind::ReplicaSet => self.watch(owner_only),
+            Kind::ReplicaSet => self.keyed(|watch, key| {
+                watch.watch(move |seen, now| revision::read_set(seen, &key, now))
+            }),
+            Kind::ControllerRevision => self
+                .keyed(|watch, key| watch.watch(move |seen, now| revision::read(seen, &key, now))),
             Kind::Autoscaler => self.watch(autoscaler::read),
             Kind::Budget => self.watch(budget::read),
+            Kind::Service => self.watch(service::read),
+            Kind::EndpointSlice => self.watch(endpoints::read),
+            Kind::Claim => self.watch(claim::read),
+            Kind::Quota => self.watch(quota::read),
         }
     }
 }
 
-/// A `ReplicaSet` is known only as a link between pods and a Deployment.
-fn owner_only(set: &PartialObjectMeta<Workload>, now: Timestamp) -> ObjectState {
-    let mut state = base(Kind::ReplicaSet, &set.metadata, now);
-    state.labels.clear();
-    state.annotations.clear();
-    state
+/// The key of digests: it follows from the UID of the collector's lease, which every replica can
+/// read, which outlives them all, and which is told nowhere.
+async fn key(lease: Lease) -> DigestKey {
+    loop {
+        match lease.uid().await {
+            Ok(Some(uid)) => return DigestKey::new(&uid),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(error = runtime::chain(&error), "lease not read");
+            }
+        }
+        sleep(LEASE_PAUSE).await;
+    }
 }
 
 impl Objects {
+    /// A watch that begins once the key of digests is known.
+    fn keyed<F>(&self, watch: F) -> BoxStream<'static, Reading>
+    where
+        F: Fn(&Self, DigestKey) -> BoxStream<'static, Reading> + Send + 'static,
+    {
+        let this = self.clone();
+        stream::once(key(this.lease.clone()))
+            .flat_map(move |key| watch(&this, key))
+            .boxed()
+    }
+
     fn watch<K, F>(&self, read: F) -> BoxStream<'static, Reading>
     where
         K: Watchable,
