@@ -652,10 +652,14 @@ fn events_are_counted_by_their_shape_and_never_more_than_text() {
 
 #[test]
 fn what_was_done_before_is_told() {
-    use schemas::action::{HealingAction, HealingActionSpec, HealingActionStatus, Phase};
-    let mut action = HealingAction::new("p-1", HealingActionSpec::default());
+    use schemas::action::{HealingAction, HealingActionStatus, Phase};
+    let spec = serde_json::json!({
+        "policyName": "p",
+        "targetResource": {"kind": "Pod", "name": "web-0"},
+        "action": {"name": "back", "type": "rollback"},
+    });
+    let mut action = HealingAction::new("p-1", serde_json::from_value(spec).unwrap());
     action.metadata.namespace = Some("shop".to_owned());
-    action.spec.action.kind = Remedy::Rollback;
     action.status = Some(HealingActionStatus {
         phase: Phase::Failed,
         owner_uid: Some("uid-web".to_owned()),
