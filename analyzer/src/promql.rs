@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use promql_parser::parser::Expr;
 use schemas::policy::EventType;
 
 pub use self::{
@@ -58,8 +59,7 @@ impl Query {
     /// Reads PromQL, or one of the short names.
     pub fn parse(text: &str) -> Result<Self, Error> {
         within_length(text)?;
-        let parsed = promql_parser::parser::parse(text);
-        let expr = parsed.map_err(|message| Error::Syntax { message })?;
+        let expr = expression(text)?;
         let plan = check::plan(&expr, 0)?;
         let of_nodes = plan.of_nodes()?.unwrap_or(false);
         Ok(Self {
@@ -78,6 +78,18 @@ impl Query {
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// The expression that a text is.
+///
+/// The parser panics on a duration that is no number of seconds or too many of them, such as
+/// `offset NaN`, and takes it for granted in more than one place: a panic is a syntax error here.
+fn expression(text: &str) -> Result<Expr, Error> {
+    let parsed = std::panic::catch_unwind(|| promql_parser::parser::parse(text));
+    let parsed = parsed.unwrap_or_else(|_panic| {
+        Err("a duration is out of range: write one such as 5m or 90s".to_owned())
+    });
+    parsed.map_err(|message| Error::Syntax { message })
 }
 
 fn within_length(text: &str) -> Result<(), Error> {

@@ -15,7 +15,9 @@ use jiff::Timestamp;
 use schemas::alert::{Alert, AlertKind, fingerprint};
 use schemas::cluster_event::ClusterEvent;
 use schemas::object::{
-    ContainerState, ObjectCondition, ObjectState, Owner, PodState, Resources, Termination,
+    ClaimState, ContainerState, JobState, ObjectCondition, ObjectState, Owner, PodState, Probe,
+    Probes, QuotaState, Reference, Resources, RevisionState, ServiceName, ServiceState,
+    Termination,
 };
 use schemas::observation::{Observation, Reading};
 use schemas::operator::Operator;
@@ -167,6 +169,126 @@ fn the_state_of_a_pod() {
         ..ObjectState::default()
     };
     message("object-pod.json", &state);
+}
+
+/// What is told of a pod that cannot start, and of what it and its workload stand on.
+fn what_a_case_asks_of() -> Vec<ObjectState> {
+    let object = |api_version: &str, kind: &str, name: &str| ObjectState {
+        target: Target {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            name: name.into(),
+            uid: format!("{name}-{kind}-uid"),
+            ..pod()
+        },
+        observed_at: at("2026-11-23T10:00:00Z"),
+        ..ObjectState::default()
+    };
+    let init = ContainerState {
+        name: "migrate".into(),
+        state: "waiting".into(),
+        reason: "CreateContainerConfigError".into(),
+        message: "configmap \"settings\" not found".into(),
+        probes: Probes {
+            liveness: Some(Probe {
+                initial_delay_seconds: 5,
+                period_seconds: 10,
+                timeout_seconds: 1,
+                failure_threshold: 3,
+            }),
+            ..Probes::default()
+        },
+        ..ContainerState::default()
+    };
+    let waiting = PodState {
+        phase: "Pending".into(),
+        init_containers: vec![init],
+        needs: vec![Reference {
+            kind: "ConfigMap".into(),
+            name: "settings".into(),
+            via: "env".into(),
+            optional: false,
+        }],
+        calls: vec![ServiceName {
+            namespace: NAMESPACE.into(),
+            name: "orders".into(),
+        }],
+        ..PodState::default()
+    };
+    let revision = RevisionState {
+        number: 4,
+        hash: "7f8c5d6fb5".into(),
+        template: [
+            ("containers[app].image", "shop/web:1.4"),
+            ("containers[app].env[TOKEN]", "#5f2a90c1"),
+        ]
+        .map(|(path, value)| (path.into(), value.into()))
+        .into(),
+        replicas: Some(2),
+        ready: Some(1),
+    };
+    vec![
+        ObjectState {
+            pod: Some(waiting),
+            ..object("v1", "Pod", "web-1")
+        },
+        ObjectState {
+            revision: Some(revision),
+            ..object("apps/v1", "ReplicaSet", "web-7f8c5d6fb5")
+        },
+        ObjectState {
+            job: Some(JobState {
+                active: 0,
+                succeeded: 0,
+                failed: 3,
+                backoff_limit: 2,
+            }),
+            ..object("batch/v1", "Job", "import")
+        },
+        ObjectState {
+            service: Some(ServiceState {
+                selector: [("app".into(), "orders".into())].into(),
+                ready: 2,
+                not_ready: 1,
+            }),
+            ..object("v1", "Service", "orders")
+        },
+        ObjectState {
+            claim: Some(ClaimState {
+                phase: "Pending".into(),
+                storage_class: "fast-ssd".into(),
+            }),
+            ..object("v1", "PersistentVolumeClaim", "media")
+        },
+        ObjectState {
+            quota: Some(QuotaState {
+                hard: [("pods".into(), 9.0)].into(),
+                used: [("pods".into(), 9.0)].into(),
+            }),
+            ..object("v1", "ResourceQuota", "limits")
+        },
+    ]
+}
+
+#[test]
+fn the_states_that_a_case_asks_of() {
+    message("objects.json", &what_a_case_asks_of());
+}
+
+#[test]
+fn a_reader_that_does_not_know_a_field_yet_reads_the_others() {
+    for state in what_a_case_asks_of() {
+        let mut json = serde_json::to_value(&state).expect("a state is JSON");
+        json["later"] = serde_json::json!({"added": true});
+        let parts = ["pod", "revision", "job", "service", "claim", "quota"];
+        for part in parts {
+            if json[part].is_object() {
+                json[part]["later"] = serde_json::json!([1]);
+            }
+        }
+        let read: ObjectState = serde_json::from_value(json).expect("a later state can be read");
+        assert_eq!(read, state);
+    }
 }
 
 #[test]

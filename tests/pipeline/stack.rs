@@ -459,23 +459,26 @@ impl<'a> Stack<'a> {
         let Ok(mut stream) = js.get_stream(&name).await else {
             return Vec::new();
         };
-        let count = stream
-            .info()
-            .await
-            .expect("the stream is there")
-            .state
-            .messages;
+        let info = stream.info().await.expect("the stream is there");
+        if info.state.messages == 0 {
+            return Vec::new();
+        }
         let config = OrderedConfig {
             deliver_policy: DeliverPolicy::All,
             ..OrderedConfig::default()
         };
         let consumer = stream.create_consumer(config).await.expect("a consumer");
-        let messages = consumer.messages().await.expect("messages");
-        messages
-            .take(usize::try_from(count).expect("a small stream"))
-            .map(|message| message.expect("a message").payload.to_vec())
-            .collect()
-            .await
+        let mut messages = consumer.messages().await.expect("messages");
+        let mut payloads = Vec::new();
+        // A newer state takes the place of an older one meanwhile, so counting would wait for ever.
+        while let Some(message) = messages.next().await {
+            let message = message.expect("a message");
+            payloads.push(message.payload.to_vec());
+            if message.info().expect("what JetStream says of it").pending == 0 {
+                break;
+            }
+        }
+        payloads
     }
 
     /// Waits until subscribers were told of `kind`.

@@ -346,7 +346,7 @@ fn a_node_that_is_not_ready_is_acted_on_and_observed_itself() {
     assert_eq!(target.namespace, None);
     let observed = outputs.iter().find_map(|output| match output {
         Output::Observe(_, observation) => Some(observation),
-        Output::Alert(_) | Output::Report(_) | Output::Propose(_) => None,
+        Output::Alert(_) | Output::Report(_) | Output::Propose(_) | Output::Ask(_) => None,
     });
     let readings = &observed.unwrap().readings;
     assert_eq!(readings.len(), 1, "{readings:?}");

@@ -222,3 +222,100 @@ fn a_pod_that_is_bound_later_is_found_on_its_node() {
     inventory.apply(pod("web-1").state(), at(1));
     assert_eq!(names(inventory.pods_on("node-1")), ["web-1"]);
 }
+
+/// A message as the collector writes it.
+fn told(kind: &str, name: &str, part: serde_json::Value) -> ObjectState {
+    let mut message = serde_json::json!({"apiVersion": "v1", "kind": kind, "namespace": "shop", "name": name,
+        "uid": format!("uid-{name}"), "observedAt": "2026-01-01T00:00:00Z", "deleted": false, "terminating": false});
+    let all = message.as_object_mut().unwrap();
+    all.extend(part.as_object().unwrap().clone());
+    serde_json::from_value(message).unwrap()
+}
+
+#[test]
+fn whatever_the_collector_tells_is_found_by_whom_it_concerns() {
+    use serde_json::json;
+    let owner =
+        json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "uid-web"}]);
+    let set = |number: i64, image: &str| {
+        json!({"owners": owner, "revision": {"number": number, "hash": "h",
+        "template": {"containers[app].image": image}, "replicas": 1, "ready": 0}})
+    };
+    let pod = told(
+        "Pod",
+        "web-1",
+        json!({"labels": {"app": "web"}, "owners": owner, "pod": {"phase": "Pending", "containers": [],
+        "needs": [{"kind": "PersistentVolumeClaim", "name": "media", "via": "volume", "optional": false}],
+        "calls": [{"namespace": "shop", "name": "orders"}]}}),
+    );
+    let inventory = known([
+        pod.clone(),
+        told("ReplicaSet", "web-a", set(1, "web:1")),
+        told("ReplicaSet", "web-b", set(2, "web:2")),
+        told(
+            "Service",
+            "web-service",
+            json!({"service": {"selector": {"app": "web"}, "ready": 0, "notReady": 1}}),
+        ),
+        told(
+            "Service",
+            "orders",
+            json!({"service": {"selector": {"app": "orders"}, "ready": 2, "notReady": 0}}),
+        ),
+        told(
+            "PersistentVolumeClaim",
+            "media",
+            json!({"claim": {"phase": "Pending", "storageClass": "fast"}}),
+        ),
+        told(
+            "ResourceQuota",
+            "limits",
+            json!({"quota": {"hard": {"pods": 9.0}, "used": {"pods": 9.0}}}),
+        ),
+        told(
+            "HorizontalPodAutoscaler",
+            "scaler",
+            json!({"autoscaler": {"scalesKind": "Deployment", "scalesName": "web",
+            "minReplicas": 1, "maxReplicas": 4, "desiredReplicas": 4, "currentReplicas": 3}}),
+        ),
+        told(
+            "PodDisruptionBudget",
+            "budget",
+            json!({"budget": {"matchLabels": {"app": "web"}, "disruptionsAllowed": 0}}),
+        ),
+        told(
+            "Job",
+            "import",
+            json!({"job": {"active": 0, "succeeded": 0, "failed": 3, "backoffLimit": 2}}),
+        ),
+    ]);
+    let revisions = inventory.revisions_of("uid-web");
+    assert_eq!(names(revisions.iter().copied()), ["web-b", "web-a"]);
+    let newest = revisions[0].revision.as_ref().unwrap();
+    assert_eq!(newest.template["containers[app].image"], "web:2");
+    assert_eq!(
+        names(inventory.pods_of("uid-web")),
+        ["web-1"],
+        "a revision is no pod"
+    );
+    assert_eq!(names(inventory.services_selecting(&pod)), ["web-service"]);
+    let service = inventory.service("shop", "web-service").unwrap();
+    assert_eq!(names(inventory.pods_behind(service)), ["web-1"]);
+    let state = pod.pod.as_ref().unwrap();
+    let called = &state.calls[0];
+    let orders = inventory.service(&called.namespace, &called.name).unwrap();
+    assert_eq!(orders.service.as_ref().unwrap().ready, 2);
+    let claim = inventory.claim("shop", &state.needs[0].name).unwrap();
+    assert_eq!(claim.claim.as_ref().unwrap().phase, "Pending");
+    let quota = inventory.quotas("shop").next().unwrap();
+    assert!(crate::evidence::is_used_up(quota.quota.as_ref().unwrap()));
+    let web = Target {
+        uid: "uid-web".to_owned(),
+        ..target("Deployment", "web")
+    };
+    let scaler = inventory.autoscalers_of(&web).next().unwrap();
+    assert_eq!(scaler.autoscaler.as_ref().unwrap().current_replicas, 3);
+    assert_eq!(names(inventory.budgets_covering(&pod)), ["budget"]);
+    let job = inventory.find("Job", "shop", "import").unwrap();
+    assert_eq!(job.job.unwrap().failed, 3);
+}

@@ -627,6 +627,21 @@ fn sharded(samples: &[(u8, i64, u32)]) -> Window {
     window
 }
 
+#[test]
+fn a_duration_out_of_range_is_a_syntax_error() {
+    for text in [
+        "restart_count offset NaN",
+        "restart_count offset 1e999",
+        "restart_count offset 1e30",
+        "rate(restart_count[1e999])",
+        "rate(restart_count[NaN])",
+        "restart_count offset -1e999",
+    ] {
+        let error = Query::parse(text).expect_err(text);
+        assert!(matches!(error, Error::Syntax { .. }), "{text}: {error:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -691,7 +706,7 @@ proptest! {
     #[test]
     fn no_words_of_the_language_panic_the_parser(words in proptest::collection::vec(proptest::sample::select(vec![
         "memory_usage_bytes", "restart_count", "sum", "by", "(", ")", "[5m]", "[99999999999y]", "{", "}", "pod", "=~", "\"a{\"",
-        "offset", "-1m", "@", "start()", "/", "on", "ignoring", "group_left", "bool", ">", "==", "rate", "quantile_over_time",
+        "offset", "-1m", "[1e999]", "[NaN]", "1e19", "@", "start()", "/", "on", "ignoring", "group_left", "bool", ">", "==", "rate", "quantile_over_time",
         ",", "0.5", "NaN", "-Inf", "1e999", "or", "and", "unless", "topk", "clamp", "[5m:1m]", "^", "atan2", "-",
     ]), 0..14)) {
         if let Ok(query) = Query::parse(&words.join(" ")) {

@@ -25,7 +25,7 @@ fn a_host_is_found_in_whatever_names_one() {
             "db.shop",
         ),
         ("jdbc:postgresql://db:5432/x", "db"),
-        ("jdbc:oracle:thin:@db:1521:x", ""),
+        ("jdbc:oracle:thin:@db:1521:x", "db"),
         ("user:pass@tcp(db:3306)/x", "db"),
         ("host=db port=5432 user=web password=redis", "db"),
         ("Server=db;Database=web;Password=redis", "db"),
