@@ -66,7 +66,7 @@ fn numbers(watched: &Watched, value: f64) -> String {
 }
 
 /// A number with as many decimals as its size deserves.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let text = match value.abs() {
         size if size >= 1000.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),

@@ -27,20 +27,16 @@ pub(super) fn of<'a>(view: &View<'a>, tick: &Tick<'a>) -> Vec<Draft> {
 
 fn draft(view: &View<'_>, tick: &Tick<'_>, state: &ObjectState) -> Option<Draft> {
     let service = state.service.as_ref()?;
+    let selected = tick.behind.selected(state)?;
     let fact = Fact::Service {
         ready: service.ready,
         not_ready: service.not_ready,
-        selected: tick.behind.selected(state)?,
+        selected,
         selects: !service.selector.is_empty(),
     };
-    let worth = match &fact {
-        Fact::Service {
-            ready: 0,
-            selected: 0,
-            selects: true,
-            ..
-        } => 95,
-        Fact::Service { ready: 0, .. } => 77,
+    let worth = match (service.ready, selected) {
+        (0, 0) if !service.selector.is_empty() => 95,
+        (0, _) => 77,
         _ => 39,
     };
     // An endpoint's going does not tell when it went.
