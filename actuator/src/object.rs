@@ -279,6 +279,7 @@ pub fn api_resource(kind: &str) -> Option<ApiResource> {
         "ControllerRevision" => ("apps", "v1", "controllerrevisions"),
         "Job" => ("batch", "v1", "jobs"),
         "HorizontalPodAutoscaler" => ("autoscaling", "v2", "horizontalpodautoscalers"),
+        "PodDisruptionBudget" => ("policy", "v1", "poddisruptionbudgets"),
         _ => return None,
     };
     let kind = GroupVersionKind::gvk(group, version, kind);

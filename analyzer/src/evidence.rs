@@ -123,7 +123,7 @@ pub enum Fact {
     },
     /// Another workload's use of the same node.
     Neighbour {
-        /// The neighbour: a pod.
+        /// The neighbour: the top-most owner of a pod, with which the cause lies.
         pod: Target,
         /// What it takes: `cpu` or `memory`.
         resource: String,

@@ -129,6 +129,8 @@ pub(crate) struct Row {
     pub(crate) confidence: Option<f64>,
     /// Why no action followed.
     pub(crate) held: Option<String>,
+    /// The explanation and the evidence that the first action carries.
+    pub(crate) because: Vec<String>,
     /// Seconds from the first step of the failure until a trigger fired.
     pub(crate) detected: Option<f64>,
     /// … until the cause that counts was said.
@@ -378,6 +380,10 @@ fn row(
     let Some(first) = first_action(answer, seen) else {
         return row;
     };
+    let diagnosis = first.action.spec.diagnosis.clone().unwrap_or_default();
+    let evidence = diagnosis.evidence.into_iter();
+    let evidence = evidence.map(|piece| format!("{} {}", piece.id, piece.statement));
+    row.because = diagnosis.explanation.into_iter().chain(evidence).collect();
     let status = first.status();
     let asked = !label.asks || status.phase == Phase::AwaitingApproval;
     row.said_action = Some(format!("{} of {}", first.remedy().as_str(), first.target()));

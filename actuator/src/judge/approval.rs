@@ -10,6 +10,7 @@ use schemas::{
     action::Decision,
     condition::action::APPROVED,
     policy::{Action, Direction, Mode, Remedy},
+    step::{Step, Verb},
 };
 
 use super::Verdict;
@@ -110,7 +111,29 @@ pub(super) fn is_required(snapshot: &Snapshot, plan: Option<&Plan>) -> bool {
     let tainted = snapshot.action.spec.diagnosis.as_ref();
     policy.spec.mode == Mode::Manual
         || tainted.is_some_and(|diagnosis| diagnosis.tainted)
-        || snapshot.rule().is_none_or(|rule| rule_requires(rule, plan))
+        || snapshot.rule().is_none_or(|rule| {
+            let takes_all = || plan.is_some_and(|plan| takes_the_only_one(snapshot, plan));
+            rule_requires(rule, plan) || (rule.requires_approval.is_none() && takes_all())
+        })
+}
+
+/// Whether a plan takes away the only replica of a StatefulSet while it is ready: nothing stands in for
+/// it, and its identity and volume go with it. What is not ready serves nobody, and is replaced unasked.
+fn takes_the_only_one(snapshot: &Snapshot, plan: &Plan) -> bool {
+    let owner = snapshot.top_owner();
+    let is_only = owner.is_some_and(|owner| {
+        let workload = owner.workload.as_ref();
+        owner.target.kind == "StatefulSet" && workload.is_some_and(|it| it.desired == 1)
+    });
+    let taken = |step: &Step| {
+        let removes = matches!(step.verb, Verb::Evict | Verb::Delete);
+        let pod = snapshot
+            .pods
+            .iter()
+            .find(|pod| pod.target.uid == step.object.uid);
+        removes && pod.is_some_and(|pod| pod.ready)
+    };
+    is_only && plan.steps.iter().any(taken)
 }
 
 fn rule_requires(rule: &Action, plan: Option<&Plan>) -> bool {
@@ -166,6 +189,20 @@ mod tests {
         let digest = plan(&snapshot).unwrap().digest;
         decide(&mut snapshot, Decision::Approved, Some(digest));
         assert_eq!(ask(&snapshot), Verdict::Allow);
+    }
+
+    #[test]
+    fn the_only_replica_of_a_stateful_set_is_taken_only_with_a_yes() {
+        let mut snapshot = snapshot();
+        let owner = snapshot.owners.last_mut().unwrap();
+        owner.workload.as_mut().unwrap().desired = 1;
+        assert_eq!(ask(&snapshot), Verdict::Allow, "a Deployment");
+        snapshot.owners.last_mut().unwrap().target.kind = "StatefulSet".to_owned();
+        assert!(matches!(ask(&snapshot), Verdict::Await { .. }));
+        for pod in &mut snapshot.pods {
+            pod.ready = false;
+        }
+        assert_eq!(ask(&snapshot), Verdict::Allow, "it is not ready");
     }
 
     #[test]

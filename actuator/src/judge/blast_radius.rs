@@ -96,13 +96,16 @@ fn nodes(snapshot: &Snapshot, plan: &Plan, now: Timestamp) -> Verdict {
 
 /// How many replicas calls take away that are made one right after the other.
 fn takes(snapshot: &Snapshot, workload: &Workload, wave: &[&Step]) -> i32 {
+    let serving = snapshot.pods.iter().filter(|pod| pod.ready).count();
+    let serving = i32::try_from(serving).unwrap_or(i32::MAX);
     let of = |step: &&Step| match step.verb {
         Verb::Evict | Verb::Delete if step.object.kind == "Pod" => {
             let uid = &step.object.uid;
             let pod = snapshot.pods.iter().find(|pod| pod.target.uid == *uid);
             i32::from(pod.is_some_and(|pod| pod.ready))
         }
-        Verb::Change if rolls(step) => workload.rollout_takes,
+        // where nothing is ready, a rollout takes nothing away
+        Verb::Change if rolls(step) => workload.rollout_takes.min(serving),
         Verb::Scale => replicas(step).map_or(0, |(from, to)| (from - to).max(0)),
         Verb::Evict
         | Verb::Delete
@@ -257,6 +260,27 @@ mod tests {
     #[test]
     fn replacing_what_is_not_ready_takes_nothing_away() {
         assert_eq!(ask(&replicas(3, 0, Some(percent(0)))), Verdict::Allow);
+    }
+
+    #[test]
+    fn a_rollout_takes_no_more_than_what_is_ready() {
+        let step = serde_json::json!({
+            "call": "roll back", "verb": "Change",
+            "object": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "web-uid"},
+            "changes": [{"path": "spec.template.spec.replicas", "to": "1"}],
+        });
+        let step: Step = serde_json::from_value(step).unwrap();
+        for (ready, taken) in [(0, 0), (1, 1), (3, 2)] {
+            let mut snapshot = replicas(3, ready, None);
+            let workload = snapshot.owners[1].workload.as_mut().unwrap();
+            workload.rollout_takes = 2;
+            let workload = workload.clone();
+            assert_eq!(
+                takes(&snapshot, &workload, &[&step]),
+                taken,
+                "{ready} ready"
+            );
+        }
     }
 
     #[test]

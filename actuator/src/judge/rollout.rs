@@ -3,6 +3,7 @@
 //! Pure: no IO, no clock.
 
 use jiff::Timestamp;
+use schemas::policy::Remedy;
 
 use super::Verdict;
 use crate::{
@@ -13,8 +14,12 @@ use crate::{
 /// Holds an action back while the target's owner rolls out another revision:
 /// the pod that is sick may be on its way out, and a restart on top of a
 /// rollout takes away more pods than either would.
+///
+/// Going back is how a rollout that does not work ends, and it would never be complete by itself: its
+/// plan turns down every revision but the one that the trouble began with.
 pub(super) fn rollout(snapshot: &Snapshot, now: Timestamp) -> Verdict {
-    if snapshot.is_reserved() {
+    let is_way_back = snapshot.action.spec.action.kind == Remedy::Rollback;
+    if snapshot.is_reserved() || is_way_back {
         return Verdict::Allow;
     }
     let objects = snapshot.owners.iter().chain(&snapshot.target);
@@ -43,5 +48,14 @@ mod tests {
         let owner = snapshot.owners.last_mut().unwrap();
         owner.workload.as_mut().unwrap().settled = false;
         assert!(matches!(rollout(&snapshot, NOW), Verdict::Defer { .. }));
+    }
+
+    #[test]
+    fn the_way_back_from_a_rollout_is_not_waited_for() {
+        let mut snapshot = snapshot();
+        let owner = snapshot.owners.last_mut().unwrap();
+        owner.workload.as_mut().unwrap().settled = false;
+        snapshot.action.spec.action.kind = Remedy::Rollback;
+        assert_eq!(rollout(&snapshot, NOW), Verdict::Allow);
     }
 }

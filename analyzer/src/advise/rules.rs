@@ -129,6 +129,8 @@ fn concerns(case: &Case, hypothesis: &Hypothesis, member: &Member) -> bool {
         let mut ids = grounds.flat_map(|ground| &ground.evidence);
         ids.any(|id| case.piece(*id).is_some_and(|piece| is_own(piece, member)))
     };
-    let mut others = case.owners.iter().filter(|other| !is_known(other));
+    // Nodes that fail together explain what runs on them, though the cause rests on each.
+    let is_workload = |other: &&Member| !is_known(other) && other.owner.kind != "Node";
+    let mut others = case.owners.iter().filter(is_workload);
     rests_on(member) || !others.any(rests_on)
 }

@@ -122,14 +122,27 @@ pub(super) fn missing_reference(of: &Subject<'_>) -> Option<Claim> {
     let mut claim =
         Claim::new(FailureMode::MissingReference, of.owner()).fitting(&[Remedy::Notify]);
     let refused = of.waits(&["CreateContainerConfigError"]);
+    let told = of.told(
+        &["FailedMount", "Failed"],
+        &["configmap", "secret", "references non-existent"],
+    );
+    let held_up = of.is_held_up();
     let mut making = of.waits(&["ContainerCreating", "PodInitializing"]);
-    making.retain(|(piece, _)| of.ago(piece.since) >= SLOW_START);
+    making.retain(|(piece, _)| !held_up.is_empty() || of.ago(piece.since) >= SLOW_START);
     if refused.is_empty() && making.is_empty() {
         return None;
     }
     if refused.is_empty() {
         let text = "a container waits for long to be made";
         claim.ground(1.0, &pieces(&making), text);
+        if !held_up.is_empty() {
+            let text = "its volumes or its network are not ready";
+            claim.ground(2.5, &held_up, text);
+        }
+        // Volumes and networks fail in other ways as well, which are told of in other words.
+        if told.is_empty() {
+            claim.ground(-1.5, &[], "no event tells of one that is not there");
+        }
     } else {
         let text = "a container cannot be made from its configuration";
         claim.ground(3.5, &pieces(&refused), text);
@@ -145,10 +158,6 @@ pub(super) fn missing_reference(of: &Subject<'_>) -> Option<Claim> {
             claim.ground(-2.0, &[piece], "the kubelet names another reason");
         }
     }
-    let told = of.told(
-        &["FailedMount", "Failed"],
-        &["configmap", "secret", "references non-existent"],
-    );
     claim.hint(
         0.8,
         &told,

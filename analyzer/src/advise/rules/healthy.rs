@@ -43,7 +43,7 @@ pub(super) fn transient(of: &Subject<'_>) -> Option<Claim> {
 fn falling<'a>(of: &Subject<'a>) -> Vec<&'a Piece> {
     let mut found = of.measured(Metric::MemoryBytes);
     found.extend(of.measured(Metric::CpuCores));
-    found.retain(|(_, series)| series::falls_back(series));
+    found.retain(|(_, series)| series::falls_back(series) || series::sinks(series));
     pieces(&found)
 }
 
@@ -100,10 +100,15 @@ fn lasting(of: &Subject<'_>, claim: &mut Claim) {
     };
     let mut limited = of.autoscalers();
     limited.retain(|(_, scaler)| scaler.limited);
-    let signs: [(f64, Vec<&Piece>, &str); 11] = [
+    let signs: [(f64, Vec<&Piece>, &str); 12] = [
         (-4.5, looping, "it is in a crash loop"),
         (-3.0, growing, "it was restarted again and again"),
         (-4.5, of.cannot_start(), "something keeps it from starting"),
+        (
+            -4.5,
+            of.is_held_up(),
+            "its volumes or its network are not ready",
+        ),
         (
             -3.5,
             pieces(&of.out_of_memory()),

@@ -115,6 +115,31 @@ pub(super) fn falls_back(series: &Measurement) -> bool {
     shape.count >= LEAST && down && shape.drops <= 1 && shape.last <= shape.max - 0.5 * range
 }
 
+/// Whether it has sunk from its peak, step by step and not at once, and went on to do so until now.
+pub(super) fn sinks(series: &Measurement) -> bool {
+    let values = timed(series);
+    let Some(top) = values.iter().map(|(_, value)| *value).reduce(f64::max) else {
+        return false;
+    };
+    let after: Vec<f64> = values
+        .iter()
+        .map(|(_, value)| *value)
+        .skip_while(|value| *value < top)
+        .collect();
+    let low = values.iter().map(|(_, value)| *value).fold(top, f64::min);
+    let range = top - low;
+    let last = after.last().copied().unwrap_or(top);
+    // A scrape may come twice within one measurement, so equal values are no rest.
+    let falls = after
+        .windows(2)
+        .filter(|two| matches!(two, [a, b] if b < a));
+    let steady = after
+        .windows(2)
+        .all(|two| matches!(two, [a, b] if *b <= *a && a - b <= 0.2 * range));
+    let enough = range >= 0.2 * top && top - last >= 0.1 * range;
+    series.shape.count >= LEAST && enough && steady && falls.count() >= 3
+}
+
 fn timed(series: &Measurement) -> Timed {
     let known =
         |point: &(Timestamp, Option<f64>)| Some((point.0, point.1.filter(|v| v.is_finite())?));

@@ -78,6 +78,9 @@ fn is_image(field: &str) -> bool {
     last.eq_ignore_ascii_case("image")
 }
 
+/// How long volumes and network of a pod may take before that is remarkable.
+const HELD_UP: SignedDuration = SignedDuration::from_secs(10);
+
 impl<'a> Subject<'a> {
     /// The container ends again and again, or cannot be started.
     pub(super) fn crashes(&self) -> Vec<&'a Piece> {
@@ -124,6 +127,19 @@ impl<'a> Subject<'a> {
     /// A container cannot be made from its configuration.
     pub(super) fn lacks_reference(&self) -> Vec<&'a Piece> {
         pieces(&self.waits(&["CreateContainerConfigError"]))
+    }
+
+    /// It is on a node, and what its containers need to be made, volumes and a network, is not
+    /// there after a while.
+    pub(super) fn is_held_up(&self) -> Vec<&'a Piece> {
+        let mut found = self.condition("PodReadyToStartContainers", "False");
+        found.retain(|(piece, _)| self.ago(piece.since) >= HELD_UP);
+        let waits = self.waits(&["ContainerCreating", "PodInitializing"]);
+        found.retain(|(piece, _)| {
+            let mut pods = waits.iter().map(|(wait, _)| &wait.about.uid);
+            pods.any(|uid| *uid == piece.about.uid)
+        });
+        pieces(&found)
     }
 
     /// No node has it yet.

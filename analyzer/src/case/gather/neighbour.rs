@@ -5,7 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use schemas::{diagnosis::Provenance, object::ObjectState};
+use schemas::{
+    diagnosis::Provenance,
+    object::{ObjectState, Owner},
+    target::Target,
+};
 
 use super::{
     Draft, series,
@@ -190,8 +194,20 @@ pub(super) fn of<'a>(view: &View<'a>, tick: &Tick<'a>) -> Vec<Draft> {
     let mut told: BTreeSet<&str> = BTreeSet::new();
     let first = others.filter(|user| told.insert(user.resource));
     let drafts = first.map(|user| {
+        let Owner {
+            api_version,
+            kind,
+            name,
+            uid,
+        } = user.pod.top_owner();
         let fact = Fact::Neighbour {
-            pod: user.pod.target.clone(),
+            pod: Target {
+                api_version,
+                kind,
+                namespace: user.pod.target.namespace.clone(),
+                name,
+                uid,
+            },
             resource: user.resource.to_owned(),
             share: user.share,
             over_request: user.over_request,

@@ -486,7 +486,7 @@ fn a_neighbour_that_takes_far_more_than_it_asked_for_is_seen_with_its_onset() {
     else {
         panic!("{found:?}")
     };
-    assert_eq!((pod.name.as_str(), resource.as_str()), ("batch-1", "cpu"));
+    assert_eq!((pod.name.as_str(), resource.as_str()), ("batch", "cpu"));
     assert!((share - 0.8).abs() < 1e-9 && (over_request.unwrap() - 32.0).abs() < 1e-9);
 }
 
