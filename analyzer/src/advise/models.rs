@@ -118,16 +118,21 @@ impl Models {
             });
         }
         let mut names = BTreeSet::new();
-        for model in &models {
-            let problem = problem(model).or_else(|| {
-                let repeated = !names.insert(model.name.as_str());
-                repeated.then(|| "another model has the same name".to_owned())
-            });
-            let problem = problem.or_else(|| escalation_problem(model, &models));
-            if let Some(problem) = problem {
-                let model = model.name.clone();
-                return Err(Error::Model { model, problem });
-            }
+        let repeated = |model: &Model, names: &mut BTreeSet<String>| {
+            let repeated = !names.insert(model.name.clone());
+            repeated.then(|| "another model has the same name".to_owned())
+        };
+        let mut problems = models.iter().filter_map(|model| {
+            let problem = problem(model).or_else(|| repeated(model, &mut names));
+            Some((model, problem?))
+        });
+        let between = || {
+            let mut escalations = models.iter();
+            escalations.find_map(|model| Some((model, escalation_problem(model, &models)?)))
+        };
+        if let Some((model, problem)) = problems.next().or_else(between) {
+            let model = model.name.clone();
+            return Err(Error::Model { model, problem });
         }
         Ok(Self(models))
     }
