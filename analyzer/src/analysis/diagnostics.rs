@@ -21,7 +21,7 @@ use schemas::{
 use super::{
     Output,
     evaluate::{Active, Around, Evaluated},
-    inquiry::{Considered, Inquiries, Inquiry, ModelName},
+    inquiry::{Considered, Inquiries, Inquiry, ModelName, Reviewed},
     recollect,
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
         Hypothesis,
         combine::{self, Claim},
         opinion::{self, Opinion},
-        outlook, review, rules,
+        outlook, rules,
     },
     case::{Case, Cases, Found, Sources},
     evidence::{Fact, describe},
@@ -368,14 +368,19 @@ fn consult(
     } = considered;
     opinion.diagnosis.consulted.extend(consulted);
     opinion.awaits = awaits;
-    let Some((source, proposal)) = proposal else {
+    let Some(Reviewed {
+        source,
+        proposal,
+        tainted,
+    }) = proposal
+    else {
         return;
     };
     let calibrated = learned.calibrated(&source, proposal.stated_confidence);
     let claim = Claim {
         source: &source,
         calibrated: calibrated.map(|it| (it.confidence, it.on)),
-        tainted: review::is_tainted(&proposal, inquiry.case),
+        tainted,
         proposal: &proposal,
     };
     opinion.picked = combine::picked(inquiry.ai, &claim);

@@ -73,7 +73,18 @@ pub(super) struct Considered {
     /// Until when an answer is awaited.
     pub(super) awaits: Option<Timestamp>,
     /// The proposal of the first model that made a usable one, and who made it.
-    pub(super) proposal: Option<(String, Proposal)>,
+    pub(super) proposal: Option<Reviewed>,
+}
+
+/// A proposal that passed review.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reviewed {
+    /// Who made it, such as `model/small`.
+    pub(super) source: String,
+    pub(super) proposal: Proposal,
+    /// Whether the evidence that it cites, of the case as it was when it was asked, is only text
+    /// that an attacker could have written.
+    pub(super) tainted: bool,
 }
 
 /// The questions that are open, and the replies that were heard.
@@ -176,7 +187,11 @@ impl Inquiries {
                         }
                         None => (source, proposal),
                     };
-                    considered.proposal = Some((source, proposal));
+                    considered.proposal = Some(Reviewed {
+                        tainted: review::is_tainted(&proposal, &pending.question.case),
+                        source,
+                        proposal,
+                    });
                     return considered;
                 }
                 Err(outcome) => considered.consulted.push(consulted(source, &outcome)),
