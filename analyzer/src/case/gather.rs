@@ -9,7 +9,8 @@
 //! walked once or a few times per tick for all cases together ([`tick`]), at
 //! most 1,000 pods are looked at closely, and each kind of fact is read off
 //! indexes of the inventory. 50 cases in a window of 5,000 pods and 40 scrapes
-//! take some tens of milliseconds (`many_cases_in_a_large_window_are_gathered_in_time`).
+//! took 0.64 s without optimization, grouping included
+//! (`many_cases_in_a_large_window_are_gathered_in_time`).
 //!
 //! Pure: no IO, no clock.
 

@@ -67,7 +67,9 @@ pub fn shape(points: &[Point], restarts: &[Timestamp]) -> Shape {
 pub fn onset(points: &[Point], shape: &Shape) -> Option<Timestamp> {
     let points = sorted(points);
     let (first, _) = points.first().copied()?;
-    let step = shape.change.filter(|change| is_step(change, shape));
+    let step = shape
+        .change
+        .filter(|change| is_step(&points, change, shape));
     if let Some(step) = step {
         return Some(step.at);
     }
@@ -80,10 +82,12 @@ pub fn onset(points: &[Point], shape: &Shape) -> Option<Timestamp> {
     Some(lowest.map_or(first, |(at, _)| *at))
 }
 
-/// Whether a change of level is a step rather than the middle of a climb.
-fn is_step(change: &Change, shape: &Shape) -> bool {
+/// Whether a change of level is a step rather than the middle of a climb: two levels explain more of
+/// the variance than a line does. In its middle a step looks like a line that explains three quarters.
+fn is_step(points: &[Point], change: &Change, shape: &Shape) -> bool {
     let range = shape.max - shape.min;
-    change.confidence >= 0.8 && change.by.abs() >= 0.5 * range && shape.linearity < 0.7
+    let sure = change.confidence >= 0.8 && change.by.abs() >= 0.5 * range;
+    sure && step::explains(points, change.at) > shape.linearity
 }
 
 /// At most 48 values in which the extremes are kept: the least and the greatest of each of 24

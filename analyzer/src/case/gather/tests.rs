@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use jiff::Timestamp;
 use schemas::{
     cluster_event::ClusterEvent,
     diagnosis::{FailureMode, Provenance},
@@ -389,10 +388,10 @@ fn of_three_owners_that_fail_along_their_calls_the_last_called_is_the_cause() {
     let mut world = World::new()
         .has([
             ended("db-1", "db", ("OOMKilled", 137, 4, 980)),
-            calling("cart", "db", 960),
-            calling("web", "cart", 990),
+            calling("cart", "db-svc", 960),
+            calling("web", "cart-svc", 990),
         ])
-        .has(["db", "cart", "web"].map(|name| service(name, name)))
+        .has(["db", "cart", "web"].map(|name| service(&format!("{name}-svc"), name)))
         .has(["db", "cart", "web"].map(|name| in_trouble(name, (0, 1))))
         .finds("db-1", 900)
         .finds("cart-1", 960)
@@ -418,12 +417,12 @@ fn of_three_owners_that_fail_along_their_calls_the_last_called_is_the_cause() {
 fn a_called_owner_without_findings_is_in_trouble_when_none_of_its_pods_is_ready() {
     let db = pod("db-1").owned_by("db").labelled("app", "db").state();
     let db = with_condition(db, "Ready", ("False", 940));
-    let web = pod("web-1").owned_by("web").calls("db").state();
+    let web = pod("web-1").owned_by("web").calls("db-svc").state();
     let mut world = World::new()
         .has([
             db,
             with_condition(web, "Ready", ("False", 960)),
-            service("db", "db"),
+            service("db-svc", "db"),
         ])
         .finds("web-1", 960);
     let case = only(&mut world, 1000);
@@ -515,7 +514,7 @@ fn readiness_that_comes_and_goes_is_counted() {
 
 #[test]
 fn autoscalers_budgets_jobs_and_containers_are_told() {
-    let mut scaler = object("HorizontalPodAutoscaler", "web");
+    let mut scaler = object("HorizontalPodAutoscaler", "web-hpa");
     scaler.autoscaler = Some(AutoscalerState {
         scales_kind: "Deployment".to_owned(),
         scales_name: "web".to_owned(),
@@ -526,7 +525,7 @@ fn autoscalers_budgets_jobs_and_containers_are_told() {
     });
     let scaler = with_condition(scaler, "ScalingLimited", ("True", 900));
     let scaler = with_message(scaler, "ScalingLimited", ("TooManyReplicas", ""));
-    let mut budget = object("PodDisruptionBudget", "web");
+    let mut budget = object("PodDisruptionBudget", "web-pdb");
     budget.budget = Some(BudgetState {
         match_labels: [("app".to_owned(), "web".to_owned())].into(),
         disruptions_allowed: 0,
@@ -551,7 +550,7 @@ fn autoscalers_budgets_jobs_and_containers_are_told() {
         )),
         _ => None,
     });
-    assert_eq!(told, ["3 3 true", "app true", "web 0"]);
+    assert_eq!(told, ["3 3 true", "app true", "web-pdb 0"]);
 }
 
 #[test]
@@ -652,10 +651,14 @@ fn events_are_counted_by_their_shape_and_never_more_than_text() {
 
 #[test]
 fn what_was_done_before_is_told() {
-    use schemas::action::{HealingAction, HealingActionSpec, HealingActionStatus, Phase};
-    let mut action = HealingAction::new("p-1", HealingActionSpec::default());
+    use schemas::action::{HealingAction, HealingActionStatus, Phase};
+    let spec = serde_json::json!({
+        "policyName": "p",
+        "targetResource": {"kind": "Pod", "name": "web-0"},
+        "action": {"name": "back", "type": "rollback"},
+    });
+    let mut action = HealingAction::new("p-1", serde_json::from_value(spec).unwrap());
     action.metadata.namespace = Some("shop".to_owned());
-    action.spec.action.kind = Remedy::Rollback;
     action.status = Some(HealingActionStatus {
         phase: Phase::Failed,
         owner_uid: Some("uid-web".to_owned()),
@@ -699,9 +702,8 @@ fn the_identifiers_of_pieces_count_from_one_and_the_same_facts_give_the_same_evi
     assert_eq!(case.owners[0].severity, Severity::Warning);
 }
 
-/// 50 cases among 5,000 pods with 40 scrapes. The bound is ten times and more what it takes where
-/// the code is optimized, so that it holds where it is not; it is missed by what grows with the
-/// product of cases and pods.
+/// 50 cases among 5,000 pods with 40 scrapes took 0.64 s without optimization, on two busy cores. The
+/// bound is missed by what grows with the product of cases and pods.
 #[test]
 fn many_cases_in_a_large_window_are_gathered_in_time() {
     let pods: Vec<String> = (0..5000)
@@ -717,14 +719,14 @@ fn many_cases_in_a_large_window_are_gathered_in_time() {
             .state();
         let called = ServiceName {
             namespace: "shop".to_owned(),
-            name: "app-000".to_owned(),
+            name: "svc-000".to_owned(),
         };
         state.pod.as_mut().unwrap().calls.push(called);
         state
     });
     let mut world = World::new()
         .has(states)
-        .has((0..250).map(|n| service(&format!("app-{n:03}"), &format!("app-{n:03}"))))
+        .has((0..250).map(|n| service(&format!("svc-{n:03}"), &format!("app-{n:03}"))))
         .has((0..7).map(|n| bare_node(&format!("node-{n}"))));
     for n in 0..40 {
         let ipc = scrape(&rows);
@@ -738,9 +740,9 @@ fn many_cases_in_a_large_window_are_gathered_in_time() {
     let took = begun.elapsed();
     assert!(cases.len() > 40, "{}", cases.len());
     assert!(took.as_millis() < 4000, "{took:?}");
-    assert!(cases.iter().all(|case| {
-        case.evidence
-            .iter()
-            .all(|piece| piece.since <= Timestamp::MAX)
-    }));
+    let has_series = |case: &Case| {
+        let mut pieces = case.evidence.iter();
+        pieces.any(|piece| matches!(piece.fact, Fact::Series(_)))
+    };
+    assert!(cases.iter().all(has_series));
 }

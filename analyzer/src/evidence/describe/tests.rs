@@ -108,7 +108,8 @@ E7 control-plane Deployment/web: action p-1 (restart) began at 1970-01-01T00:10:
 
 #[test]
 fn a_case_reads_well() {
-    let described = pieces().iter().map(describe).map(|evidence| {
+    let pieces = pieces();
+    let described = pieces.iter().map(describe).map(|evidence| {
         let about = evidence.about.unwrap();
         format!(
             "{} {} {about}: {}",

@@ -10,6 +10,8 @@
 //!
 //! Pure: no IO, no clock.
 
+use jiff::Timestamp;
+
 use super::{Point, trend::median};
 use crate::evidence::Change;
 
@@ -46,6 +48,24 @@ pub(super) fn change(points: &[Point]) -> Option<Change> {
         by,
         confidence: (1.0 - by_chance).clamp(0.0, 1.0),
     })
+}
+
+/// The share of the variance that two levels explain, one before an instant and one from it on.
+pub(super) fn explains(points: &[Point], at: Timestamp) -> f64 {
+    let place = points.partition_point(|(when, _)| *when < at);
+    let (before, after) = points.split_at_checked(place).unwrap_or((points, &[]));
+    let share = 1.0 - (variation(before) + variation(after)) / variation(points);
+    if share.is_finite() { share } else { 0.0 }
+}
+
+/// The sum of the squares of what lies between the values and their mean.
+fn variation(points: &[Point]) -> f64 {
+    let count = u32::try_from(points.len()).map_or(f64::MAX, f64::from);
+    let mean = points.iter().map(|(_, value)| value).sum::<f64>() / count;
+    let squares = points
+        .iter()
+        .map(|(_, value)| (value - mean) * (value - mean));
+    squares.sum()
 }
 
 /// The place of each value in their order, from 1; equal values share the middle of their places.
