@@ -22,7 +22,7 @@ use crate::watch::{self, Place, SharedSeen};
 const READY: Duration = Duration::from_mins(3);
 
 /// How long everything is seen to be well before anything happens: some scrapes, and the actuator's warm-up.
-const CALM: Duration = Duration::from_secs(25);
+const CALM: Duration = Duration::from_mins(1);
 
 /// How often it is looked whether everything was answered.
 const LOOK: Duration = Duration::from_millis(500);
