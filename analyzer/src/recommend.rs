@@ -14,7 +14,7 @@ use schemas::{
     action::{self, HealingAction, HealingActionSpec, Phase, TargetResource},
     diagnosis::Diagnosis,
     object::ObjectState,
-    policy::{Action, Mode, Remedy},
+    policy::{Action, AiMode, Mode, Remedy},
     target::Target,
 };
 
@@ -31,6 +31,9 @@ use crate::{
 };
 
 mod sizes;
+
+/// How long after a change that helped the others of a case may take to follow: a probe or two.
+const FOLLOWING: SignedDuration = SignedDuration::from_secs(60);
 
 /// A trigger that fired on an object.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +135,12 @@ pub enum Held {
         /// Name of that HealingAction.
         action: String,
     },
+    /// What the trouble comes from was changed elsewhere, and what follows from it takes a moment to recover.
+    #[error("{action} is about the cause; what follows from it is given time")]
+    CauseTreated {
+        /// Name of that HealingAction.
+        action: String,
+    },
     /// Too many actions of the policy are open.
     #[error("the policy already has {open} open actions")]
     TooManyOpen {
@@ -170,6 +179,9 @@ pub fn recommend<'a>(
     if let Some(until) = resting_until(offence, &target, around) {
         return Err(Held::Cooldown { until });
     }
+    if let Some(action) = treats_the_cause(offence, around) {
+        return Err(Held::CauseTreated { action });
+    }
     if let Some(action) = around.actions.open_on(&target.uid, &name) {
         return Err(Held::TargetBusy { action });
     }
@@ -195,6 +207,33 @@ pub fn recommend<'a>(
         feedback: Vec::new(),
     };
     Ok(Recommendation { name, spec })
+}
+
+/// The change to another owner of the same case that is under way, or helped just now: those that
+/// failed because of it are not touched before they had time to follow.
+fn treats_the_cause(offence: &Offence<'_>, around: &Circumstances<'_>) -> Option<String> {
+    let ai = offence.policy.ai.as_ref();
+    let opinion = offence
+        .opinion
+        .filter(|_| ai.is_some_and(|ai| ai.mode == AiMode::Choose));
+    let case = opinion?.diagnosis.case.as_deref()?;
+    let owner = offence.offender.top_owner().uid;
+    let treats = |action: &&HealingAction| {
+        let HealingAction { spec, .. } = action;
+        let status = actions::status(action);
+        let of_case = spec.diagnosis.as_ref().and_then(|it| it.case.as_deref()) == Some(case);
+        let elsewhere = status
+            .owner_uid
+            .or(status.target_uid)
+            .is_some_and(|uid| uid != owner);
+        let fresh = status.finished_at.is_none_or(|ended| {
+            status.phase == Phase::Succeeded && around.at.duration_since(ended) <= FOLLOWING
+        });
+        let changes = spec.action.kind != Remedy::Notify && !spec.dry_run;
+        of_case && elsewhere && changes && status.started_at.is_some() && fresh
+    };
+    let found = around.actions.iter().find(treats);
+    found.map(|action| actions::name_of(action).1)
 }
 
 /// What the advisors say, or else what the trigger itself does, and what the remedy is expected to do.

@@ -22,7 +22,7 @@ use crate::watch::{self, Place, SharedSeen};
 const READY: Duration = Duration::from_mins(3);
 
 /// How long everything is seen to be well before anything happens: some scrapes, and the actuator's warm-up.
-const CALM: Duration = Duration::from_secs(25);
+const CALM: Duration = Duration::from_mins(1);
 
 /// How often it is looked whether everything was answered.
 const LOOK: Duration = Duration::from_millis(500);
@@ -107,6 +107,7 @@ impl Trial {
             .await
             .with_context(|| stack.tails())?;
         tokio::time::sleep(CALM).await;
+        self.measurable().await?;
         let (seen, _looking) = watch::watch(&place, &self.voice).await?;
         let injecting = self.inject(injector, &seen);
         let ended = self.answered(&seen, &injecting).await;
@@ -209,6 +210,30 @@ impl Trial {
                 .with_context(|| format!("{object} is given and does not become ready"))?;
         }
         Ok(())
+    }
+
+    /// Waits until the metrics API knows every pod that is given: without it nothing could be noticed.
+    async fn measurable(&self) -> Result<()> {
+        let (admin, name) = (self.bed.admin(), self.namespace.name());
+        let path = format!("/apis/metrics.k8s.io/v1beta1/namespaces/{name}/pods");
+        let start = std::time::Instant::now();
+        loop {
+            let count = |list: Value| {
+                list.get("items")
+                    .and_then(Value::as_array)
+                    .map_or(0, Vec::len)
+            };
+            let pods = count(admin.get(&["pods", "-n", name]).await?);
+            let said = admin.run(&["get", "--raw", &path]).await;
+            let known = said.ok().and_then(|text| serde_json::from_str(&text).ok());
+            if known.map_or(0, count) >= pods {
+                return Ok(());
+            }
+            if start.elapsed() > READY {
+                bail!("the metrics API does not know the pods of {name}");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until the policies that are given are evaluated.

@@ -137,7 +137,7 @@ pub(super) fn sinks(series: &Measurement) -> bool {
         .windows(2)
         .all(|two| matches!(two, [a, b] if *b <= *a && a - b <= 0.2 * range));
     let enough = range >= 0.2 * top && top - last >= 0.1 * range;
-    series.shape.count >= LEAST && enough && steady && falls.count() >= 3
+    series.shape.count >= LEAST && enough && steady && falls.count() >= 2
 }
 
 fn timed(series: &Measurement) -> Timed {
