@@ -58,7 +58,7 @@ spec:
   actions:
   - {{name: more, type: scale, priority: 50, scaleAction: {{direction: up, replicas: 1, maxReplicas: 3}}}}
   - {{name: replace, type: restart, priority: 50}}
-  ai: {{mode: advise, learning: {learning}}}
+  ai: {{mode: advise, learning: '{learning}'}}
   safetyRules: {{maxActionsPerHour: 10, maxConcurrent: 5, healthCheckTimeout: 45s}}
 "
     )
