@@ -35,7 +35,10 @@ pub(crate) fn learned(stack: &Stack<'_>) -> Value {
     let code = tokio::task::block_in_place(|| program.wait_exit(Duration::from_secs(30)));
     let text = program.logs();
     assert_eq!(code, Some(0), "{text}");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    // what it logs comes before what it prints
+    let answer = text.find("{\n").and_then(|at| text.get(at..));
+    let answer = answer.unwrap_or_else(|| panic!("no answer: {text}"));
+    serde_json::from_str(answer).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// A policy over the pods of one app, with two remedies of equal priority, of which the first does not help.
@@ -55,8 +58,8 @@ spec:
   actions:
   - {{name: more, type: scale, priority: 50, scaleAction: {{direction: up, replicas: 1, maxReplicas: 3}}}}
   - {{name: replace, type: restart, priority: 50}}
-  ai: {{mode: advise, learning: {learning}}}
-  safetyRules: {{maxActionsPerHour: 10, maxConcurrent: 5, healthCheckTimeout: 15s}}
+  ai: {{mode: advise, learning: '{learning}'}}
+  safetyRules: {{maxActionsPerHour: 10, maxConcurrent: 5, healthCheckTimeout: 45s}}
 "
     )
 }
