@@ -155,7 +155,9 @@ async fn finished_actions_are_few_and_their_history_stays(shared: &Shared) {
     ask(&stack, "first").await;
     until("the first action to be over and told", SOON, async || {
         let lines = Journal::of(&stack, shared.nats().url()).await.lines().await;
-        (!lines.is_empty()).then_some(()).ok_or("nothing is told")
+        (!lines.is_empty())
+            .then_some(())
+            .ok_or_else(|| "nothing is told".to_owned())
     })
     .await;
     let cancelled = || HealingActionStatus {
