@@ -64,15 +64,15 @@ fn few_samples_recommend_nothing_and_say_how_many_there_are() {
 
 #[test]
 fn a_percentile_is_the_upper_end_of_a_bucket_and_at_most_a_twentieth_too_high() {
-    // nine of ten samples are of half a core: one burst is not the 90th percentile
-    let mut samples: Vec<_> = (0..9).map(|n| (n * 15, 0.5)).collect();
-    samples.push((135, 4.0));
+    // nineteen of twenty samples are of half a core: one burst is not the 90th percentile
+    let mut samples: Vec<_> = (0..19).map(|n| (n * 15, 0.5)).collect();
+    samples.push((285, 4.0));
     let sizing = seen(Resource::Cpu, &samples);
     let basis = sizing.amount(&container("web"), Resource::Cpu, &asked(0));
     let basis = basis.unwrap();
     assert!((0.5..0.5 * 1.06).contains(&basis.percentile), "{basis:?}");
     assert!((basis.peak - 4.0).abs() < 1e-12 && (basis.amount - 4.0).abs() < 1e-12);
-    assert_eq!((basis.samples, basis.since), (10, at(0)));
+    assert_eq!((basis.samples, basis.since), (20, at(0)));
 }
 
 #[test]
