@@ -81,7 +81,7 @@ fn case(name: &str, number: u32) -> (Vec<Member>, Vec<Piece>) {
         ),
         piece((n, second), target("Deployment", name), siblings),
     ];
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         evidence.push(piece((n, second), target("Deployment", name), past));
     }
     (vec![member("Deployment", name)], evidence)

@@ -1,4 +1,8 @@
 //! Inventories and windows in, evidence and the right cause out.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test picks the facts that it is about"
+)]
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,4 +1,8 @@
 //! Pieces in, sentences out.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test picks the facts that it is about"
+)]
 
 use proptest::prelude::*;
 use schemas::{diagnosis::Provenance, policy::Remedy};
