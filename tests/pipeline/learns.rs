@@ -35,10 +35,12 @@ pub(crate) fn learned(stack: &Stack<'_>) -> Value {
     let code = tokio::task::block_in_place(|| program.wait_exit(Duration::from_secs(30)));
     let text = program.logs();
     assert_eq!(code, Some(0), "{text}");
-    // what it logs comes before what it prints
+    // what it logs stands before and after what it prints
     let answer = text.find("{\n").and_then(|at| text.get(at..));
     let answer = answer.unwrap_or_else(|| panic!("no answer: {text}"));
-    serde_json::from_str(answer).unwrap_or_else(|error| panic!("{error}: {text}"))
+    let mut values = serde_json::Deserializer::from_str(answer).into_iter();
+    let value = values.next().expect("an answer");
+    value.unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// A policy over the pods of one app, with two remedies of equal priority, of which the first does not help.
