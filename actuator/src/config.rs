@@ -57,6 +57,15 @@ pub struct Options {
     )]
     pub storm_pods: u32,
 
+    /// Seconds for which a pod still counts as sick after the action about it ended, so that healing goes on only
+    /// after a quiet while.
+    #[arg(
+        long = "storm-quiet-seconds",
+        env = "KUBESKIPPY_STORM_QUIET_SECONDS",
+        default_value_t = 300
+    )]
+    pub storm_quiet_seconds: u32,
+
     /// Seconds that an actuator looks on after it began to act. Left out: the duration of the lease.
     #[arg(long = "warmup-seconds", env = "KUBESKIPPY_WARMUP_SECONDS")]
     pub warmup_seconds: Option<u16>,

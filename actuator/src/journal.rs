@@ -67,6 +67,15 @@ pub(crate) struct Told {
     pub(crate) time: Timestamp,
 }
 
+/// What the status or the spec of an action says and the journal does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Untold {
+    /// The phase that was told last.
+    pub from: Phase,
+    /// Whether nothing is new but what people think of it.
+    pub is_feedback_alone: bool,
+}
+
 /// What is known to be told, or about to be, so that the bus need not be asked.
 #[derive(Debug, Default)]
 struct Known {
@@ -130,8 +139,8 @@ impl Journal {
         taken
     }
 
-    /// The phase that was last told of `action`, when its status is ahead of that; `None` when
-    /// all was told. `tenure` is since when this replica acts.
+    /// What was not told of `action` yet; `None` when all was. `tenure` is since when this replica
+    /// acts. Feedback is told whenever it comes, however long ago the action ended.
     ///
     /// # Errors
     /// When the bus does not answer.
@@ -139,7 +148,41 @@ impl Journal {
         &self,
         action: &HealingAction,
         tenure: Option<Timestamp>,
-    ) -> Result<Option<Phase>, bus::Error> {
+    ) -> Result<Option<Untold>, bus::Error> {
+        let Some(now) = self.unknown(action, tenure)? else {
+            return Ok(None);
+        };
+        if let Some(end) = ended(action)
+            && now.feedback.is_empty()
+            && end < self.since().await?
+        {
+            return Ok(None);
+        }
+        self.behind(action, now).await
+    }
+
+    /// As [`Journal::untold`], however long ago the action ended: [`MARGIN`] spares a start one
+    /// question per ended action, and a few of them may have been told by nobody all the same.
+    ///
+    /// # Errors
+    /// When the bus does not answer.
+    pub async fn ever_untold(
+        &self,
+        action: &HealingAction,
+        tenure: Option<Timestamp>,
+    ) -> Result<Option<Untold>, bus::Error> {
+        match self.unknown(action, tenure)? {
+            Some(now) => self.behind(action, now).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What the status of `action` tells, unless it is known here that this was told.
+    fn unknown(
+        &self,
+        action: &HealingAction,
+        tenure: Option<Timestamp>,
+    ) -> Result<Option<Story>, bus::Error> {
         let Some(now) = Story::now(action) else {
             return Ok(None);
         };
@@ -151,11 +194,15 @@ impl Journal {
         if !self.bus.is_connected() {
             return Err(bus::Error::Away);
         }
-        if let Some(end) = ended(action)
-            && end < self.since().await?
-        {
-            return Ok(None);
-        }
+        Ok(Some(now))
+    }
+
+    /// How far the journal's last line about `action` is behind `now`, when it is.
+    async fn behind(
+        &self,
+        action: &HealingAction,
+        now: Story,
+    ) -> Result<Option<Untold>, bus::Error> {
         let meta = &action.metadata;
         let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
         let subjects = &self.bus.subjects;
@@ -168,9 +215,15 @@ impl Journal {
             known.stories.insert(now.action_uid.clone(), now);
             return Ok(None);
         }
+        let is_feedback_alone = last
+            .as_ref()
+            .is_some_and(|last| now.adds_feedback_alone(last));
         let phase = last.map(|last| Value::String(last.phase));
         let phase = phase.and_then(|phase| serde_json::from_value(phase).ok());
-        Ok(Some(phase.unwrap_or_default()))
+        Ok(Some(Untold {
+            from: phase.unwrap_or_default(),
+            is_feedback_alone,
+        }))
     }
 
     /// What another replica told in between is not known here.

@@ -63,6 +63,17 @@ pub enum Error {
     TimedOut,
 }
 
+/// Why the end of an action was not put on record.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PutError {
+    /// What was told is not known.
+    #[error("failed to read the journal")]
+    Journal(#[source] runtime::bus::Error),
+    /// What the journal says beside the status cannot be read.
+    #[error("failed to gather")]
+    Gather(#[source] gather::Error),
+}
+
 impl Error {
     /// A short, bounded label for metrics.
     pub const fn reason(&self) -> &'static str {
@@ -203,20 +214,35 @@ impl Driver {
     /// or had no bus. Says whether that is known; healing does not wait for it.
     async fn catch_up(&self, action: &HealingAction) -> Result<bool, Error> {
         let tenure = self.tenure.note(self.lease.holds(), clock::now());
-        let from = match self.records.untold(action, tenure).await {
-            Ok(from) => from,
+        let untold = match self.records.untold(action, tenure).await {
+            Ok(untold) => untold,
             Err(error) => {
                 tracing::debug!(error = chain(&error), "not known what was told");
                 return Ok(false);
             }
         };
-        if let Some(from) = from {
+        if let Some(untold) = untold {
             let snapshot = self.gatherer.gather(action).await.map_err(Error::Gather)?;
             self.records
-                .catch_up(action, snapshot, from, clock::now())
+                .catch_up(action, snapshot, untold, clock::now())
                 .await;
         }
         Ok(true)
+    }
+
+    /// Puts the end of a finished action on record, however long ago it was, if nobody did.
+    ///
+    /// # Errors
+    /// When a server did not answer.
+    pub(crate) async fn put_on_record(&self, action: &HealingAction) -> Result<(), PutError> {
+        let tenure = self.tenure.note(self.lease.holds(), clock::now());
+        let untold = self.records.ever_untold(action, tenure).await;
+        if let Some(untold) = untold.map_err(PutError::Journal)? {
+            let snapshot = self.gatherer.gather(action).await;
+            let snapshot = snapshot.map_err(PutError::Gather)?;
+            self.records.put_on_record(snapshot, untold, clock::now());
+        }
+        Ok(())
     }
 
     /// The history as last seen: a first and cheap look.

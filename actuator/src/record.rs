@@ -13,13 +13,13 @@ use kube::{
 };
 use runtime::{bus, chain};
 use schemas::{
-    action::{HealingAction, HealingActionStatus, Phase},
+    action::{HealingAction, HealingActionStatus},
     envelope,
 };
 
 use crate::{
     execute::FIELD_MANAGER,
-    journal::{Journal, Told},
+    journal::{Journal, Told, Untold},
     report,
     snapshot::Snapshot,
     telemetry::{Answer, Channel, Step, Telemetry},
@@ -120,7 +120,7 @@ impl Records {
         self.hand_over(told);
     }
 
-    /// The phase that was last told of `action`, when its status is ahead of that.
+    /// What was not told of `action` yet; `None` when all was.
     ///
     /// # Errors
     /// When the bus does not answer.
@@ -128,30 +128,61 @@ impl Records {
         &self,
         action: &HealingAction,
         tenure: Option<Timestamp>,
-    ) -> Result<Option<Phase>, bus::Error> {
+    ) -> Result<Option<Untold>, bus::Error> {
         self.journal.untold(action, tenure).await
     }
 
-    /// Tells what the status of `snapshot` says and was not told when it was written. `from` is
-    /// the phase that was told last.
+    /// As [`Self::untold`], however long ago the action ended.
+    ///
+    /// # Errors
+    /// When the bus does not answer.
+    pub async fn ever_untold(
+        &self,
+        action: &HealingAction,
+        tenure: Option<Timestamp>,
+    ) -> Result<Option<Untold>, bus::Error> {
+        self.journal.ever_untold(action, tenure).await
+    }
+
+    /// Tells the journal alone what `snapshot` says: it is too old to be news to anybody.
+    pub fn put_on_record(&self, mut snapshot: Snapshot, untold: Untold, now: Timestamp) {
+        let status = snapshot.action.status.clone();
+        snapshot.action.status.phase = untold.from;
+        let mut told = self.told(&snapshot, &status, now);
+        told.alert = None;
+        // What is read now is not what was decided on then.
+        told.entry.evidence = None;
+        self.hand_over(told);
+    }
+
+    /// Tells what the status of `snapshot` says and was not told when it was written. What people
+    /// think of an action is for the journal alone: it is no transition.
     pub async fn catch_up(
         &self,
         action: &HealingAction,
         mut snapshot: Snapshot,
-        from: Phase,
+        untold: Untold,
         now: Timestamp,
     ) {
         let status = snapshot.action.status.clone();
         let reason = status.reason.clone().unwrap_or_default();
+        let what = if untold.is_feedback_alone {
+            "feedback heard"
+        } else {
+            "told late, after somebody died before telling"
+        };
         tracing::info!(
             namespace = snapshot.action.namespace,
             action = snapshot.action.name,
             phase = status.phase.as_str(),
             reason,
-            "told late, after somebody died before telling"
+            what,
+            "written into the journal"
         );
-        snapshot.action.status.phase = from;
-        self.tell_event(action, &status, &reason).await;
+        snapshot.action.status.phase = untold.from;
+        if !untold.is_feedback_alone {
+            self.tell_event(action, &status, &reason).await;
+        }
         let mut told = self.told(&snapshot, &status, now);
         // What is read now is not what was decided on then.
         told.entry.evidence = None;

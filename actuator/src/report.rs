@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use schemas::{
     action::{
-        Approval, Baseline, GuardVerdict, HealingActionStatus, Phase, TriggerReading, Verification,
+        Approval, Baseline, Feedback, GuardVerdict, HealingActionStatus, Phase, TriggerReading,
+        Verification,
     },
     alert::{self, Alert, AlertKind},
+    diagnosis::Diagnosis,
     digest,
+    outcome::{Identity, Lesson},
     policy::Severity,
     step::Step,
     target::Target,
@@ -73,6 +76,15 @@ pub struct Entry {
     /// What was seen that called for the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<TriggerReading>,
+    /// What people think of the diagnosis so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feedback: Vec<Feedback>,
+    /// The cause, who named it and who else was asked; told with the end alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
+    /// What the action teaches, once it has ended; the lines of older actuators have none.
+    #[serde(default, skip_serializing_if = "Lesson::is_empty")]
+    pub lesson: Lesson,
     /// Digests of what the transition was decided on; none when it is told late, after a
     /// crash, because that is not known any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,8 +172,27 @@ pub fn entry(snapshot: &Snapshot, status: &HealingActionStatus, cluster: &str) -
         verification: status.verification.clone(),
         baseline: status.baseline.clone(),
         reading: action.spec.trigger.clone(),
+        feedback: action.spec.feedback.clone(),
+        diagnosis: action
+            .spec
+            .diagnosis
+            .clone()
+            .filter(|_| status.phase.is_final()),
+        lesson: lesson(snapshot, status),
         evidence: Some(evidence(snapshot)),
     }
+}
+
+/// What the action of `snapshot` teaches, having reached `status`.
+fn lesson(snapshot: &Snapshot, status: &HealingActionStatus) -> Lesson {
+    let action = &snapshot.action;
+    let identity = Identity {
+        uid: &action.uid,
+        namespace: &action.namespace,
+        name: &action.name,
+        generation: action.generation.unwrap_or_default(),
+    };
+    Lesson::read(identity, &action.spec, status)
 }
 
 /// The alert about the action of `snapshot` having reached `status`; none while it merely waits.
@@ -276,55 +307,4 @@ pub fn note(message: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::snapshot;
-
-    #[test]
-    fn an_alert_carries_the_fingerprint_of_its_trigger() {
-        let snapshot = snapshot();
-        let mut status = snapshot.action.status.clone();
-        assert_eq!(alert(&snapshot, &status, "c"), None);
-        status.phase = Phase::InProgress;
-        let alert = alert(&snapshot, &status, "c").unwrap();
-        assert_eq!(alert.kind, AlertKind::ActionExecuting);
-        assert_eq!(
-            alert.fingerprint,
-            alert::fingerprint("policy-uid", "high-memory", "uid-1")
-        );
-        assert_eq!(alert.target.to_string(), "Pod shop/web-1");
-    }
-
-    #[test]
-    fn the_traces_of_alert_and_journal_are_one() {
-        let snapshot = snapshot();
-        let mut status = snapshot.action.status.clone();
-        status.phase = Phase::Verifying;
-        let alert = alert(&snapshot, &status, "c").unwrap();
-        let event = alert.envelope("actuator", Timestamp::UNIX_EPOCH);
-        let trace = schemas::envelope::traceparent(&episode(&snapshot));
-        assert_eq!(event.traceparent, Some(trace));
-    }
-
-    #[test]
-    fn the_evidence_changes_with_what_was_seen() {
-        let seen = snapshot();
-        let same = evidence(&seen);
-        assert_eq!(evidence(&seen.clone()), same);
-        let mut other = seen.clone();
-        other.action.spec.dry_run = true;
-        assert_ne!(evidence(&other).action, same.action);
-        let mut other = seen.clone();
-        other.pods.clear();
-        other.target = None;
-        assert_ne!(evidence(&other).objects, same.objects);
-        let mut other = seen;
-        other.policy = None;
-        assert_eq!(evidence(&other).policy, None);
-    }
-
-    #[test]
-    fn a_note_is_cut_between_letters() {
-        assert_eq!(note(&"é".repeat(1000)).len(), LONGEST_NOTE);
-    }
-}
+mod tests;

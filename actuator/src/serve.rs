@@ -98,7 +98,7 @@ pub async fn serve(
         actions: actions.clone(),
         reserving: Mutex::new(()),
     });
-    let upkeep = Upkeep::new(&driver, bus.clone(), &options).run(shutdown.clone());
+    let upkeep = Upkeep::new(Arc::clone(&driver), bus.clone(), &options).run(shutdown.clone());
     let (ending, gates_ending) = (shutdown.clone(), shutdown.clone());
     let work = Controller::for_stream(stream, actions.clone())
         .with_config(ControllerConfig::default().concurrency(reconciles))
@@ -157,6 +157,7 @@ fn limits(common: &CommonArgs, options: &Options) -> Limits {
         storm_percent,
         node_percent,
         storm_pods,
+        storm_quiet_seconds,
         warmup_seconds,
         reconciles: _,
         keep_actions: _,
@@ -174,6 +175,7 @@ fn limits(common: &CommonArgs, options: &Options) -> Limits {
         storm_percent: *storm_percent,
         node_percent: *node_percent,
         storm_pods: *storm_pods,
+        storm_quiet: SignedDuration::from_secs(i64::from(*storm_quiet_seconds)),
         warmup: SignedDuration::from_secs(i64::from(warmup)),
         hanging: SignedDuration::from_secs(i64::from(*hanging_seconds)),
         webhooks: Rules {

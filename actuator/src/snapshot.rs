@@ -161,6 +161,8 @@ pub struct Limits {
     pub node_percent: u32,
     /// Fewer sick pods than this are no storm.
     pub storm_pods: u32,
+    /// How long a pod counts as sick after the action about it ended.
+    pub storm_quiet: SignedDuration,
     /// How long an actuator looks on before it acts.
     pub warmup: SignedDuration,
     /// How long a deletion may take beyond its grace before it counts as hanging.

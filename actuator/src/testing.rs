@@ -240,6 +240,7 @@ pub(crate) fn snapshot() -> Snapshot {
             namespace_per_hour: 30,
             storm_percent: 30,
             storm_pods: 10,
+            storm_quiet: SignedDuration::from_mins(5),
             node_percent: 10,
             warmup: SignedDuration::from_secs(15),
             hanging: SignedDuration::from_mins(5),

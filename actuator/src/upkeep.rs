@@ -3,15 +3,14 @@
 //! Only the replica that acts does so. What is removed is first found told in
 //! the journal, in its final phase: history lives there, and not in etcd.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::{
-    Api, Client, Resource as _, ResourceExt as _,
+    Api, Resource as _, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
-    runtime::reflector::Store,
 };
-use runtime::{bus::Bus, chain, clock, config::CommonArgs, lease::Lease, shutdown::Shutdown};
+use runtime::{bus::Bus, chain, clock, shutdown::Shutdown};
 use schemas::{
     action::HealingAction,
     alert::{self, Alert, AlertKind},
@@ -27,7 +26,7 @@ use crate::{
     Options,
     execute::FIELD_MANAGER,
     journal,
-    reconcile::Driver,
+    reconcile::{Driver, PutError},
     standing::{Keep, Record, Standing, dispensable, standing},
 };
 
@@ -45,28 +44,24 @@ enum Error {
     Remove { action: String, source: kube::Error },
     #[error("failed to read the journal")]
     Journal(#[source] runtime::bus::Error),
+    #[error("failed to put the end of {action} on record")]
+    Put { action: String, source: PutError },
 }
 
 /// What the task needs.
 pub(crate) struct Upkeep {
-    client: Client,
+    driver: Arc<Driver>,
     bus: Bus,
-    lease: Lease,
-    common: CommonArgs,
-    actions: Store<HealingAction>,
     keep: Keep,
     every: Duration,
 }
 
 impl Upkeep {
     /// What looks after the actions that `driver` works on.
-    pub(crate) fn new(driver: &Driver, bus: Bus, options: &Options) -> Self {
+    pub(crate) fn new(driver: Arc<Driver>, bus: Bus, options: &Options) -> Self {
         Self {
-            client: driver.client.clone(),
+            driver,
             bus,
-            lease: driver.lease.clone(),
-            common: driver.common.clone(),
-            actions: driver.actions.clone(),
             keep: keep(options),
             every: Duration::from_secs(u64::from(options.upkeep_seconds)),
         }
@@ -81,31 +76,51 @@ impl Upkeep {
                 () = shutdown.wait() => return,
                 _ = every.tick() => {}
             }
-            if !self.lease.holds() {
-                continue;
-            }
-            if let Err(error) = self.round(clock::now()).await {
-                tracing::warn!(error = chain(&error), "upkeep not finished");
+            if self.driver.lease.holds() {
+                self.round(clock::now()).await;
             }
         }
     }
 
-    async fn round(&self, now: Timestamp) -> Result<(), Error> {
-        let actions = self.actions.state();
+    /// One round. What fails for one policy or action is told and tried again in the next
+    /// round; it keeps nothing from the others.
+    async fn round(&self, now: Timestamp) {
+        let actions = self.driver.actions.state();
         let records: Vec<_> = actions.iter().filter_map(|a| Record::read(a)).collect();
-        let policies: Api<HealingPolicy> = Api::all(self.client.clone());
+        if let Err(error) = self.write_standings(&records, now).await {
+            missed(&error);
+        }
+        let ours = |record: &&Record| self.driver.common.works_in(&record.namespace);
+        let gone = dispensable(&records, self.keep, now);
+        let mut removed = 0;
+        for record in gone.into_iter().filter(ours) {
+            if removed == AT_ONCE || !self.driver.lease.holds() {
+                return;
+            }
+            match self.remove(record, &actions).await {
+                Ok(is_removed) => removed += usize::from(is_removed),
+                Err(error) => {
+                    missed(&error);
+                    // Asking a bus that is away for each action takes long, and tells no more.
+                    if matches!(error, Error::Journal(_)) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn write_standings(&self, records: &[Record], now: Timestamp) -> Result<(), Error> {
+        let policies: Api<HealingPolicy> = Api::all(self.driver.client.clone());
         let policies = policies.list(&ListParams::default()).await;
         for policy in policies.map_err(Error::List)? {
             let namespace = policy.namespace().unwrap_or_default();
-            if self.common.works_in(&namespace) && policy.meta().deletion_timestamp.is_none() {
-                let known = standing(&records, (&namespace, &policy.name_any()), now);
-                self.write(&policy, &known, now).await?;
-            }
-        }
-        let gone = dispensable(&records, self.keep, now);
-        for record in gone.into_iter().take(AT_ONCE) {
-            if self.common.works_in(&record.namespace) && self.lease.holds() {
-                self.remove(record).await?;
+            let is_ours = self.driver.common.works_in(&namespace);
+            if is_ours && policy.meta().deletion_timestamp.is_none() {
+                let known = standing(records, (&namespace, &policy.name_any()), now);
+                if let Err(error) = self.write(&policy, &known, now).await {
+                    missed(&error);
+                }
             }
         }
         Ok(())
@@ -140,7 +155,7 @@ impl Upkeep {
                 "healingDebt": known.debt,
             },
         });
-        let api: Api<HealingPolicy> = Api::namespaced(self.client.clone(), &namespace);
+        let api: Api<HealingPolicy> = Api::namespaced(self.driver.client.clone(), &namespace);
         let how = PatchParams::apply(FIELD_MANAGER).force();
         let written = api.patch_status(&name, &how, &Patch::Apply(&body)).await;
         written.map_err(|source| Error::Status {
@@ -207,17 +222,28 @@ impl Upkeep {
         }
     }
 
-    /// Removes a finished action whose end is found in the journal.
-    async fn remove(&self, record: &Record) -> Result<(), Error> {
+    /// Removes a finished action whose end is found in the journal, and says whether
+    /// it did; an end that nobody told is put on record, for the next round.
+    async fn remove(&self, record: &Record, actions: &[Arc<HealingAction>]) -> Result<bool, Error> {
         let subjects = &self.bus.subjects;
         let subject = subjects.journal(&record.namespace, &record.name);
         let line = self.bus.last(Stream::Journal, &subject).await;
         let line = line.map_err(Error::Journal)?;
         let is_told = line.is_some_and(|line| journal::tells_the_end(&line.payload, &record.past));
         if !is_told {
-            return Ok(());
+            let uid = Some(record.past.uid.as_str());
+            let action = actions.iter().find(|a| a.metadata.uid.as_deref() == uid);
+            if let Some(action) = action {
+                let put = self.driver.put_on_record(action).await;
+                put.map_err(|source| Error::Put {
+                    action: format!("{}/{}", record.namespace, record.name),
+                    source,
+                })?;
+            }
+            return Ok(false);
         }
-        let api: Api<HealingAction> = Api::namespaced(self.client.clone(), &record.namespace);
+        let client = self.driver.client.clone();
+        let api: Api<HealingAction> = Api::namespaced(client, &record.namespace);
         let how = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: Some(record.past.uid.clone()),
@@ -226,15 +252,19 @@ impl Upkeep {
             ..DeleteParams::default()
         };
         match api.delete(&record.name, &how).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             // Somebody else was faster.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
             Err(source) => Err(Error::Remove {
                 action: format!("{}/{}", record.namespace, record.name),
                 source,
             }),
         }
     }
+}
+
+fn missed(error: &Error) {
+    tracing::warn!(error = chain(error), "upkeep not finished");
 }
 
 fn needs_human(owners: &[String]) -> Setting {

@@ -5,18 +5,33 @@
 //! against the question that was asked: it may name an action of the policy, a
 //! target among the findings, and evidence by identifier, and nothing else.
 //!
-//! Pure: no IO, no clock.
+//! What is here and most of what is below is pure; [`consult`] asks, through [`ollama`] and [`openai`].
 
 use schemas::{diagnosis::FailureMode, policy::Remedy, target::Target};
 
 use crate::{case::Case, evidence::Id};
 
+pub mod breaker;
+pub mod budget;
 pub mod combine;
+pub(crate) mod consult;
+pub mod escalate;
+pub mod key;
+pub mod model;
+pub mod models;
+pub mod ollama;
+pub mod openai;
 pub mod opinion;
 pub mod outlook;
+pub mod prompt;
 pub mod question;
+pub mod redact;
+pub mod refusal;
 pub mod review;
 pub mod rules;
+#[cfg(test)]
+mod sample;
+mod transport;
 
 /// A cause that a rule, or recall, thinks possible.
 #[derive(Clone, Debug, PartialEq)]

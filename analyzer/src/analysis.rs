@@ -25,6 +25,7 @@ use crate::{
     measure::Measured,
     recommend::Recommendation,
     scrapes::{NodesMessage, Scrape},
+    sizing::{self, Sizing},
     told::{Told, TriggerKey},
     trigger::Episode,
     window::{Window, WindowConfig},
@@ -154,6 +155,7 @@ struct Compiled {
 pub struct Analysis {
     settings: Settings,
     window: Window,
+    sizing: Sizing,
     inventory: Inventory,
     policies: BTreeMap<String, Compiled>,
     episodes: BTreeMap<TriggerKey, BTreeMap<String, Tracked>>,
@@ -170,6 +172,7 @@ impl Analysis {
     pub fn new(settings: Settings) -> Self {
         Self {
             window: Window::new(settings.window),
+            sizing: Sizing::default(),
             diagnostics: Diagnostics::new(settings.models.clone()),
             settings,
             inventory: Inventory::default(),
@@ -241,6 +244,7 @@ impl Analysis {
             }
         }
         self.window.advance(at);
+        self.take_usage(at, view);
         for uid in self.inventory.expire(at, self.settings.objects_span) {
             self.window.forget_pod(&uid, at);
         }
@@ -249,6 +253,17 @@ impl Analysis {
         }
         self.evaluated_at = Some(at);
         self.evaluate(at, view)
+    }
+
+    /// Takes in what the containers used, where any policy asks for sizes.
+    fn take_usage(&mut self, at: Timestamp, view: &View<'_>) {
+        if !sizing::is_asked_for(view.policies) {
+            self.sizing = Sizing::default();
+            return;
+        }
+        let Self { window, sizing, .. } = self;
+        window.each_usage(at, |usage| sizing.take(usage));
+        sizing.advance(at);
     }
 
     /// What the policies' statuses say while no scrape comes, at `now` by the

@@ -184,6 +184,11 @@ impl Cases {
         cases.collect()
     }
 
+    /// Goes on with a case that was open before a restart: its name and beginning, and the UID of an owner of it.
+    pub fn adopt(&mut self, owner_uid: String, id: String, at: Timestamp) {
+        self.of_owner.insert(owner_uid, Opened { at, id });
+    }
+
     /// How many are open.
     pub fn len(&self) -> usize {
         let ids: std::collections::BTreeSet<_> =

@@ -1,11 +1,20 @@
 //! The analyzer's options.
 
+use std::path::PathBuf;
+
+use anyhow::Context as _;
 use clap::Args;
 use jiff::SignedDuration;
 use runtime::config::CommonArgs;
 use schemas::duration::Duration;
 
-use crate::{accepted::Bounds, analysis::Settings, window::WindowConfig};
+use crate::{
+    accepted::Bounds,
+    advise::models::Models,
+    analysis::{ModelName, Settings},
+    sizing::HISTORY,
+    window::WindowConfig,
+};
 
 /// The options of `kubeskippy analyzer`.
 #[derive(Clone, Debug, Args)]
@@ -72,6 +81,16 @@ pub struct Options {
         default_value_t = 6_000_000
     )]
     pub window_rows: u32,
+
+    /// YAML file that lists the models that may be asked for causes: where each is
+    /// served (Ollama, or any OpenAI-compatible API), the file of its key, its
+    /// prices and budgets. Policies ask the models by their names (spec.ai.advisors).
+    /// It is read at the start; keys are read at each call. Left out: no model is
+    /// asked, and rules and recall find the causes. Try `- {name: small, provider:
+    /// ollama, baseUrl: "http://127.0.0.1:11434", model: "qwen3:4b"}`;
+    /// docs/models.md has the rest.
+    #[arg(long = "models", env = "KUBESKIPPY_MODELS", value_name = "FILE")]
+    pub models: Option<PathBuf>,
 }
 
 /// How far back the shortest windows reach: what short names such as
@@ -94,20 +113,25 @@ pub struct Replay {
     /// Objects are read from this long ago, so that all are known at the first
     /// tick that is evaluated.
     pub objects: SignedDuration,
+    /// Whether samples are read from as long ago as recommended sizes can use.
+    pub sizes: bool,
 }
 
 impl Options {
-    /// How far back a start reads for policies that look back and hold for these spans at most.
-    pub fn replay(&self, (look, hold): (SignedDuration, SignedDuration)) -> Replay {
+    /// How far back a start reads for policies that look back and hold for these
+    /// spans at most, and that ask for recommended sizes or do not.
+    pub fn replay(&self, (look, hold): (SignedDuration, SignedDuration), sizes: bool) -> Replay {
         let lookback = WindowConfig::default().lookback;
         let period = look.max(SHORTEST_WINDOW);
         let evaluate = hold + MARGIN;
         let objects = evaluate + self.objects_span.get();
+        let samples = evaluate + period + lookback;
         Replay {
             period,
             evaluate,
-            samples: evaluate + period + lookback,
+            samples: if sizes { samples.max(HISTORY) } else { samples },
             objects,
+            sizes,
         }
     }
 
@@ -119,8 +143,27 @@ impl Options {
         }
     }
 
-    /// The settings of an analysis of `cluster` that starts at `now`.
-    pub fn settings(&self, cluster: &str, replay: Replay, now: jiff::Timestamp) -> Settings {
+    /// The models in the file of `--models`; none without one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or makes no sense.
+    pub fn models(&self) -> anyhow::Result<Models> {
+        let Some(path) = &self.models else {
+            return Ok(Models::default());
+        };
+        let path_text = path.display();
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("failed to read the models file {path_text} (--models)"))?;
+        Models::parse(&text).with_context(|| format!("failed to use the models file {path_text}"))
+    }
+
+    /// The settings of an analysis of `cluster` that starts at `now` and may ask `models`.
+    pub fn settings(
+        &self,
+        (cluster, models): (&str, Vec<ModelName>),
+        replay: Replay,
+        now: jiff::Timestamp,
+    ) -> Settings {
         let Self {
             system_namespace: _,
             longest_window: _,
@@ -128,6 +171,7 @@ impl Options {
             objects_span,
             open_actions,
             window_rows,
+            models: _,
         } = self;
         Settings {
             cluster: cluster.to_owned(),
@@ -141,7 +185,7 @@ impl Options {
                 ..WindowConfig::default()
             },
             evaluate_from: now.saturating_sub(replay.evaluate).unwrap_or(now),
-            models: Vec::new(),
+            models,
         }
     }
 }

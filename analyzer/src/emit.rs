@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 use crate::{
     PROGRAM,
     actions::ActionName,
+    advise::consult::Consultants,
     analysis::{Output, PolicyReport, Proposal},
     telemetry::{OfKind, Telemetry},
     told::Told,
@@ -78,6 +79,7 @@ pub(crate) struct Emitter {
     lease: Lease,
     told: SharedTold,
     telemetry: Telemetry,
+    consultants: Consultants,
     waiting: VecDeque<(Alert, Timestamp)>,
     written: BTreeMap<String, Written>,
 }
@@ -103,7 +105,7 @@ impl Emitter {
         client: Client,
         (bus, lease): (Bus, Lease),
         told: SharedTold,
-        telemetry: Telemetry,
+        (telemetry, consultants): (Telemetry, Consultants),
     ) -> Self {
         Self {
             client: KubeClient(client),
@@ -111,6 +113,7 @@ impl Emitter {
             lease,
             told,
             telemetry,
+            consultants,
             waiting: VecDeque::new(),
             written: BTreeMap::new(),
         }
@@ -148,7 +151,11 @@ impl Emitter {
                 Output::Alert(_) => {}
                 Output::Observe(name, observation) => observed.push((name, observation)),
                 Output::Propose(proposal) => proposed.push(proposal),
-                Output::Ask(_) => {}
+                Output::Ask(asked) => {
+                    if self.lease.holds() {
+                        self.consultants.offer(*asked);
+                    }
+                }
                 Output::Report(report) => reports.push(report),
             }
         }
@@ -286,7 +293,13 @@ impl Emitter {
         }
     }
 
-    async fn report(&mut self, report: PolicyReport, at: Timestamp) {
+    async fn report(&mut self, mut report: PolicyReport, at: Timestamp) {
+        for state in self.consultants.states(at) {
+            let mut advisors = report.status.advisors.iter_mut();
+            if let Some(named) = advisors.find(|named| named.name == state.name) {
+                *named = state;
+            }
+        }
         let same = self.written.get(&report.uid).is_some_and(|written| {
             let recent = at.duration_since(written.at) < REFRESH;
             let evaluated = HealingPolicyStatus {

@@ -21,6 +21,9 @@ use crate::{
     recommend::Offence,
 };
 
+/// The most pieces of evidence that a diagnosis may hold.
+const MOST_EVIDENCE: usize = 32;
+
 /// A value against its threshold, as people read it: `86.2 > 85`, or `forecast 97.3 > 95 in 10m (R² 0.98)`.
 pub fn compared(watched: &Watched, measured: Option<&Measured>) -> String {
     let Some(Measured { value, basis, .. }) = measured else {
@@ -170,6 +173,21 @@ pub fn diagnosis(offence: &Offence<'_>) -> Diagnosis {
         evidence: evidence.collect(),
         ..Diagnosis::default()
     }
+}
+
+/// The diagnosis, with what the numbers of a recommended size rest on as further evidence.
+pub fn sized(mut diagnosis: Diagnosis, basis: Vec<String>) -> Diagnosis {
+    let room = MOST_EVIDENCE.saturating_sub(basis.len());
+    diagnosis.evidence.truncate(room);
+    for statement in basis {
+        diagnosis.evidence.push(Evidence {
+            id: format!("S{}", diagnosis.evidence.len() + 1),
+            provenance: "metric".to_owned(),
+            statement: cut(statement, 512),
+            ..Evidence::default()
+        });
+    }
+    diagnosis
 }
 
 /// Limits, restarts and the last end of the container that speaks.

@@ -16,13 +16,15 @@ use schemas::{
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use crate::{
-    analysis::{Analysis, Input, View, span_of},
+    advise::consult::Consultants,
+    analysis::{Analysis, Input, ModelName, View, span_of},
     config::{Options, Replay},
     emit::{Emission, SharedTold, lock},
     feed::{Feed, Item, Source},
     learn,
     policies::Policies,
     scrapes::{self, Message, Scrape, Scrapes},
+    sizing,
     telemetry::{OfStream, Telemetry},
     told::Told,
 };
@@ -62,6 +64,10 @@ pub(crate) struct Parts {
     pub(crate) bus: Bus,
     /// The options.
     pub(crate) options: Options,
+    /// The models that may be asked.
+    pub(crate) models: Vec<ModelName>,
+    /// Where what models replied is heard as well.
+    pub(crate) consultants: Consultants,
     /// What exists.
     pub(crate) policies: Policies,
     /// What was told before.
@@ -80,7 +86,8 @@ pub(crate) struct Parts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     ShutDown,
-    /// A policy looks back further than the windows reach: start over.
+    /// A policy looks back further than the windows reach, or is the first to ask
+    /// for recommended sizes: start over.
     TooShort,
 }
 
@@ -91,8 +98,10 @@ pub(crate) async fn run(parts: Parts, shutdown: Shutdown) {
         () = parts.policies.synced() => {}
     }
     loop {
-        let spans = span_of(&parts.policies.policies(), &parts.options.bounds());
-        let replay = parts.options.replay(spans);
+        let policies = parts.policies.policies();
+        let spans = span_of(&policies, &parts.options.bounds());
+        let sizes = sizing::is_asked_for(&policies);
+        let replay = parts.options.replay(spans, sizes);
         let session = shutdown.child();
         let ended = Intake::new(&parts, replay, &session).run(&shutdown).await;
         session.request();
@@ -137,7 +146,10 @@ impl<'a> Intake<'a> {
         let alerts = source(Stream::Alerts, None, &gates.alerts);
         let advice = source(Stream::Advice, None, &gates.advice);
         let lessons = source(Stream::Journal, back(learn::SPAN), &gates.journal);
-        let settings = parts.options.settings(&parts.bus.cluster, replay, now);
+        let settings = {
+            let known = (parts.bus.cluster.as_str(), parts.models.clone());
+            parts.options.settings(known, replay, now)
+        };
         tracing::info!(
             samples_from = ?samples.from.map(|from| from.to_string()),
             evaluate_from = %settings.evaluate_from,
@@ -195,7 +207,7 @@ impl<'a> Intake<'a> {
         // What was replied, and what was learned, is known before the first decision as well.
         loop {
             match self.advice.next().await {
-                Item::Message(_, advice) => self.take_in(Input::Advice(advice)),
+                Item::Message(_, advice) => self.take_advice(advice),
                 Item::Reached(_) => break,
                 Item::Skipped(_) | Item::Restarted => {}
             }
@@ -220,7 +232,7 @@ impl<'a> Intake<'a> {
         drop(told);
         while let Some(item) = self.advice.try_next() {
             if let Item::Message(_, advice) = item {
-                self.take_in(Input::Advice(advice));
+                self.take_advice(advice);
             }
         }
         while let Some(item) = self.lessons.try_next() {
@@ -228,6 +240,12 @@ impl<'a> Intake<'a> {
                 self.take_in(Input::Lesson(lesson));
             }
         }
+    }
+
+    /// Takes in what a model replied, and what that took.
+    fn take_advice(&mut self, advice: Box<Advice>) {
+        self.parts.consultants.hear(&advice);
+        self.take_in(Input::Advice(advice));
     }
 
     /// Takes in a message from which nothing follows before the next scrape.
@@ -403,8 +421,9 @@ impl<'a> Intake<'a> {
     }
 
     fn is_too_short(&self) -> bool {
-        let needed = self.parts.options.replay(self.analysis.span());
-        needed.period > self.replay.period
+        let sizes = sizing::is_asked_for(&self.parts.policies.policies());
+        let needed = self.parts.options.replay(self.analysis.span(), sizes);
+        needed.period > self.replay.period || (needed.sizes && !self.replay.sizes)
     }
 }
 

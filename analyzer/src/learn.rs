@@ -162,6 +162,11 @@ impl Learned {
         self.known().cases.recall(fingerprint)
     }
 
+    /// Every structure that is recalled, by its fingerprint.
+    pub fn recalls(&self) -> impl Iterator<Item = (&str, &Recalled)> {
+        self.known().cases.iter()
+    }
+
     fn known(&self) -> &Known {
         self.known.get_or_init(|| {
             let taught: Vec<_> = self.taught().collect();

@@ -36,6 +36,7 @@ pub mod promql;
 pub mod recommend;
 pub mod scope;
 pub mod scrapes;
+pub mod sizing;
 pub mod telemetry;
 pub mod told;
 pub mod trigger;
@@ -50,6 +51,7 @@ mod testing;
 
 pub use config::{Config, Options};
 
+use advise::consult::{self, Consultants};
 use emit::Emitter;
 use intake::{Gates, Parts};
 use policies::Policies;
@@ -118,6 +120,7 @@ pub async fn analyze(
         health.gate("healing policies"),
         health.gate("healing actions seen"),
     );
+    let models = options.models()?;
     let client = runtime::kube::client(&common.kube, PROGRAM).await?;
     let bus = match Bus::connect(&common.bus, &shutdown).await {
         Ok(bus) => bus,
@@ -130,18 +133,30 @@ pub async fn analyze(
     let mut held = lease.clone();
     let told = emit::SharedTold::default();
     let (to_emitter, from_intake) = mpsc::channel(EMISSIONS);
+    let policies = Policies::watch(&client, &common, watching, &shutdown);
+    let asking = consult::Parts {
+        bus: bus.clone(),
+        lease: lease.clone(),
+        policies: policies.clone(),
+        telemetry: telemetry.models.clone(),
+    };
+    let (consultants, ask) = Consultants::new(&models, asking, shutdown.clone())
+        .context("failed to set up a client for the models")?;
     let parts = Parts {
-        policies: Policies::watch(&client, &common, watching, &shutdown),
+        policies,
         bus: bus.clone(),
         options,
+        models: models.names(),
+        consultants: consultants.clone(),
         told: Arc::clone(&told),
         lease: lease.clone(),
         gates,
         telemetry: telemetry.clone(),
         emissions: to_emitter,
     };
-    let writes = Emitter::new(client, (bus, lease), told, telemetry);
+    let writes = Emitter::new(client, (bus, lease), told, (telemetry, consultants));
     tokio::join!(
+        ask,
         intake::run(parts, shutdown.clone()),
         writes.run(from_intake, shutdown)
     );

@@ -25,9 +25,12 @@ use crate::{
     explain,
     inventory::Inventory,
     measure::Measured,
+    sizing::{Sizing, resize::Unsized},
     told::Proposals,
     trigger::Episode,
 };
+
+mod sizes;
 
 /// How long after a change that helped the others of a case may take to follow: a probe or two.
 const FOLLOWING: SignedDuration = SignedDuration::from_secs(60);
@@ -58,6 +61,8 @@ pub struct Circumstances<'a> {
     pub actions: &'a Actions,
     /// What was proposed under the policy before.
     pub proposals: Option<&'a Proposals>,
+    /// What the containers used, from which sizes are recommended.
+    pub sizing: &'a Sizing,
     /// The most HealingActions of one policy that may be open.
     pub most_open: usize,
     /// Event time of the decision.
@@ -151,6 +156,9 @@ pub enum Held {
     /// The action is about a node and the object runs on none.
     #[error("the target runs on no known node")]
     NoNode,
+    /// The action asks for a recommended size, and there is none.
+    #[error(transparent)]
+    NoSize(#[from] Unsized),
 }
 
 /// What to do about an offence.
@@ -181,6 +189,7 @@ pub fn recommend<'a>(
     if open >= around.most_open && !around.actions.is_in_flight(&name) {
         return Err(Held::TooManyOpen { open });
     }
+    let (chosen, basis) = sizes::in_numbers(offence, chosen, around.inventory, around.sizing)?;
     let spec = HealingActionSpec {
         policy_name: policy.name.clone(),
         target_resource: TargetResource {
@@ -190,9 +199,9 @@ pub fn recommend<'a>(
             name: target.name.clone(),
             uid: Some(target.uid.clone()),
         },
-        action: chosen.clone(),
         trigger: Some(explain::reading(offence, &target)),
-        diagnosis: Some(diagnosis(offence, chosen.kind)),
+        diagnosis: Some(explain::sized(diagnosis(offence, chosen.kind), basis)),
+        action: chosen,
         dry_run: policy.mode == Mode::Dryrun,
         approval: None,
         feedback: Vec::new(),

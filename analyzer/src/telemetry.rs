@@ -6,6 +6,10 @@ use prometheus_client::{
 };
 use runtime::telemetry::Registry;
 
+mod models;
+
+pub use models::{Masked, ModelTelemetry, OfAdvisor, Outcome, Tokens};
+
 /// What the analyzer counts. Labels come from bounded sets.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
@@ -43,6 +47,8 @@ pub struct Telemetry {
     pub leading: Gauge,
     /// Event time of the last evaluated tick, in seconds since 1970 UTC.
     pub last_tick: Gauge,
+    /// Asking models.
+    pub models: ModelTelemetry,
 }
 
 /// Labels of a message that could not be read.
@@ -102,9 +108,12 @@ impl Telemetry {
             undelivered: Family::default(),
             leading: Gauge::default(),
             last_tick: Gauge::default(),
+            models: ModelTelemetry::default(),
         };
         telemetry.register_intake(registry.sub_registry_with_prefix("kubeskippy_analyzer"));
         telemetry.register_results(registry.sub_registry_with_prefix("kubeskippy_analyzer"));
+        let registry = registry.sub_registry_with_prefix("kubeskippy_analyzer");
+        telemetry.models.register(registry);
         telemetry
     }
 

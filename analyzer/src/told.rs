@@ -26,6 +26,8 @@ pub struct Told {
     ids: BTreeSet<String>,
     order: VecDeque<String>,
     episodes: BTreeMap<TriggerKey, BTreeMap<String, History>>,
+    /// By identifier.
+    cases: BTreeMap<String, CaseHistory>,
     /// By UID of the policy: the names of its actions.
     proposed: BTreeMap<String, Proposals>,
 }
@@ -58,6 +60,25 @@ pub struct UnderWay {
     pub fired_at: Option<Timestamp>,
 }
 
+/// What was told of a case, by when.
+#[derive(Clone, Debug, Default)]
+struct CaseHistory {
+    said: BTreeMap<Timestamp, Alert>,
+    owner: Option<Target>,
+    ends_at: Option<Timestamp>,
+}
+
+/// A case that was open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenCase {
+    /// The owner with which it began.
+    pub owner: Target,
+    /// When it was opened.
+    pub since: Timestamp,
+    /// What was told of it last.
+    pub last: Alert,
+}
+
 /// The actions that were proposed under one policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proposals {
@@ -78,6 +99,7 @@ impl Told {
             }
             AlertKind::CaseOpened | AlertKind::CaseDiagnosed | AlertKind::CaseResolved => {
                 self.remember(&event.id);
+                self.hear_case(alert, event.time);
             }
             AlertKind::ActionProposed => {
                 self.remember(&event.id);
@@ -116,6 +138,18 @@ impl Told {
         span.ends_at = span.ends_at.or(alert.ends_at);
     }
 
+    fn hear_case(&mut self, alert: &Alert, told_at: Timestamp) {
+        let history = self.cases.entry(alert.fingerprint.clone()).or_default();
+        if alert.kind == AlertKind::CaseResolved {
+            history.ends_at = history.ends_at.or(alert.ends_at);
+            return;
+        }
+        if alert.kind == AlertKind::CaseOpened {
+            history.owner = Some(alert.target.clone());
+        }
+        history.said.insert(told_at, alert.clone());
+    }
+
     fn remember(&mut self, id: &str) {
         if self.ids.insert(id.to_owned()) {
             self.order.push_back(id.to_owned());
@@ -148,18 +182,31 @@ impl Told {
             .collect()
     }
 
+    /// The cases that were open just before `at`, by identifier.
+    pub fn open_cases(&self, at: Timestamp) -> BTreeMap<String, OpenCase> {
+        let open = self.cases.iter().filter_map(|(id, history)| {
+            let (_, last) = history.said.range(..at).next_back()?;
+            let since = last.starts_at.filter(|since| *since < at)?;
+            let is_open = history.ends_at.is_none_or(|ends_at| ends_at >= at);
+            let owner = history.owner.clone().filter(|_| is_open)?;
+            let last = last.clone();
+            Some((id.clone(), OpenCase { owner, since, last }))
+        });
+        open.collect()
+    }
+
     /// The actions that were proposed under a policy.
     pub fn proposals(&self, policy_uid: &str) -> Option<&Proposals> {
         self.proposed.get(policy_uid)
     }
 
-    /// Forgets episodes that ended more than `span` before `at`.
+    /// Forgets episodes and cases that ended more than `span` before `at`.
     pub fn forget(&mut self, at: Timestamp, span: SignedDuration) {
-        let recent = |episode: &Span| {
-            episode
-                .ends_at
-                .is_none_or(|ends_at| at.duration_since(ends_at) <= span)
+        let is_recent = |ends_at: Option<Timestamp>| {
+            ends_at.is_none_or(|ends_at| at.duration_since(ends_at) <= span)
         };
+        let recent = |episode: &Span| is_recent(episode.ends_at);
+        self.cases.retain(|_, case| is_recent(case.ends_at));
         self.episodes.retain(|_, histories| {
             histories.retain(|_, history| {
                 history.spans.retain(|_, episode| recent(episode));
@@ -211,6 +258,28 @@ mod tests {
         ]);
         assert_eq!(under_way(&told, 200), Some((at(100), None)));
         assert_eq!(under_way(&told, 400), Some((at(300), None)));
+    }
+
+    #[test]
+    fn a_case_is_open_between_its_alerts_under_its_last_cause() {
+        let mut told = Told::default();
+        let mut hear = |kind, second, ends_at: Option<i64>, reason: &str| {
+            let mut alert = alert(kind, 100);
+            alert.reason = reason.to_owned();
+            alert.ends_at = ends_at.map(at);
+            told.hear(&alert.envelope("analyzer", at(second)));
+        };
+        hear(AlertKind::CaseOpened, 100, None, "");
+        hear(AlertKind::CaseDiagnosed, 130, None, "MemoryLeak");
+        hear(AlertKind::CaseResolved, 200, Some(200), "");
+        let open = |second| {
+            let found = told.open_cases(at(second)).into_values().next();
+            found.map(|case| (case.since, case.last.reason))
+        };
+        assert_eq!(open(100), None);
+        assert_eq!(open(115), Some((at(100), String::new())));
+        assert_eq!(open(160), Some((at(100), "MemoryLeak".to_owned())));
+        assert_eq!(open(201), None);
     }
 
     #[test]

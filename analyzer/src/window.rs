@@ -18,6 +18,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use schemas::{cluster_event::ClusterEvent, sample::Shard, target::Target};
 
+use crate::sizing::{Resource, Usage};
+
 pub use self::{
     catalog::{Catalog, SeriesLabels},
     decode::Error,
@@ -129,6 +131,45 @@ impl Window {
         self.nodes();
         let nodes = self.nodes.get_mut();
         Ok(nodes.map_or_else(Appended::default, |nodes| nodes.take(tick, only, &batch)))
+    }
+
+    /// Gives `take` what the containers of the scrape at `tick` used, except
+    /// what the scrape before it had told already: usage is measured less often
+    /// than it may be asked for.
+    pub fn each_usage(&self, tick: Timestamp, mut take: impl FnMut(Usage)) {
+        let at = tick.as_millisecond();
+        let Some(scrape) = self.ticks.get(&at) else {
+            return;
+        };
+        let before = self.ticks.range(..at).next_back();
+        for (reading, resource) in [
+            (Reading::Cpu, Resource::Cpu),
+            (Reading::Memory, Resource::Memory),
+        ] {
+            let mut told: HashMap<u32, i64> = HashMap::new();
+            if let Some((before, scrape)) = before {
+                scrape.each(reading, &self.specs, |id, _, behind| {
+                    told.insert(id, before.saturating_sub(i64::from(behind)));
+                });
+            }
+            scrape.each(reading, &self.specs, |id, value, behind| {
+                let measured = at.saturating_sub(i64::from(behind));
+                let is_new = told.get(&id) != Some(&measured);
+                let labels = || self.catalog.labels(id);
+                if let Some(value) = value.filter(|_| is_new)
+                    && let Some(labels) = labels()
+                    && let Ok(at) = Timestamp::from_millisecond(measured)
+                {
+                    let of = labels.into();
+                    take(Usage {
+                        of,
+                        at,
+                        resource,
+                        value,
+                    });
+                }
+            });
+        }
     }
 
     /// The samples of nodes.

@@ -279,7 +279,17 @@ impl Inventory {
                 }
                 Vec::new()
             }
-            _ => Vec::new(),
+            Kind::Pod
+            | Kind::Node
+            | Kind::Deployment
+            | Kind::StatefulSet
+            | Kind::DaemonSet
+            | Kind::Job
+            | Kind::Autoscaler
+            | Kind::Budget
+            | Kind::Service
+            | Kind::Claim
+            | Kind::Quota => Vec::new(),
         }
     }
 

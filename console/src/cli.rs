@@ -6,7 +6,9 @@ use runtime::{config::CommonArgs, telemetry::LogArgs};
 use crate::{
     decide::{ApproveArgs, RejectArgs},
     explain::ExplainArgs,
+    feedback::FeedbackArgs,
     journal::JournalCommand,
+    learned::LearnedArgs,
     pause::{PauseArgs, ResumeArgs},
     review::ReviewArgs,
     waiting::WaitingArgs,
@@ -112,6 +114,21 @@ pub enum Command {
     #[command(after_long_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
 
+    /// Says whether the diagnosis behind a HealingAction named the cause.
+    ///
+    /// One word for each person; the last one counts. Calibration and recall learn from it once the
+    /// action has ended, also long after. You need the verb `feedback` on healingactions, as the
+    /// cluster role kubeskippy-approver has it, and speak under your own name alone.
+    #[command(after_long_help = FEEDBACK_EXAMPLES)]
+    Feedback(FeedbackArgs),
+
+    /// Shows what verified outcomes taught: which remedy helps against what, whose confidence is worth what, and what is recalled.
+    ///
+    /// It is computed from the journal as the analyzer computes it. Shares are those of cases, with
+    /// the range in which the true one lies with a probability of 80 %.
+    #[command(after_long_help = LEARNED_EXAMPLES)]
+    Learned(LearnedArgs),
+
     /// Explains why an object was not healed: which policies select it, how its triggers stand, and what held actions back.
     #[command(after_long_help = WHY_NOT_EXAMPLES)]
     WhyNot(WhyNotArgs),
@@ -165,6 +182,17 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   kubeskippy explain memory-0d9f3c2a1b -n shop
   kubeskippy explain memory-0d9f3c2a1b -n shop -o json | jq .diagnosis.evidence";
+
+const FEEDBACK_EXAMPLES: &str = "\
+Examples:
+  kubeskippy feedback memory-0d9f3c2a1b useful -n shop
+  kubeskippy feedback memory-0d9f3c2a1b wrong -n shop --cause bad-rollout --reason 'the new cache has no limit'";
+
+const LEARNED_EXAMPLES: &str = "\
+Examples:
+  kubeskippy learned --cluster prod
+  kubeskippy learned --cluster prod -o json | jq .remedies
+  kubeskippy learned --from-file journal.jsonl";
 
 const WHY_NOT_EXAMPLES: &str = "\
 Examples:

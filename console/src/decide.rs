@@ -129,7 +129,7 @@ async fn decide(name: &str, place: &PlaceArgs, wish: Wish) -> Result<(), Error> 
     let shown = read(&api, name, &place).await?;
     let now = clock::now();
     standing(&shown, wish.decision, now).map_err(|source| Error::settled(name, source))?;
-    may(&place, name, &user).await?;
+    may(&place, (name, "approve"), &user).await?;
     print::line(&view::view(&shown, now)).map_err(Error::Print)?;
     confirm::confirm(wish.decision, &user, wish.yes)?;
     let said = decide_about(&place, &shown, (wish.decision, wish.reason), user).await?;
@@ -169,15 +169,19 @@ pub(crate) async fn who(place: &Place) -> Result<String, Error> {
     user.ok_or(Error::Nobody)
 }
 
-/// Sees that the caller holds the verb. The API server asks again when the decision is written.
-async fn may(place: &Place, name: &str, user: &str) -> Result<(), Error> {
+/// Sees that the caller holds a verb on an action. The API server asks again when it is used.
+pub(crate) async fn may(
+    place: &Place,
+    (name, verb): (&str, &'static str),
+    user: &str,
+) -> Result<(), Error> {
     let api: Api<SelfSubjectAccessReview> = Api::all(place.client.clone());
     let question = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
                 group: Some(HealingAction::group(&()).into_owned()),
                 resource: Some(HealingAction::plural(&()).into_owned()),
-                verb: Some("approve".to_owned()),
+                verb: Some(verb.to_owned()),
                 namespace: Some(place.namespace.clone()),
                 name: Some(name.to_owned()),
                 ..ResourceAttributes::default()
@@ -193,11 +197,16 @@ async fn may(place: &Place, name: &str, user: &str) -> Result<(), Error> {
     }
     Err(Error::NotAllowed {
         user: user.to_owned(),
+        verb,
         namespace: place.namespace.clone(),
     })
 }
 
-async fn read(api: &Api<HealingAction>, name: &str, place: &Place) -> Result<HealingAction, Error> {
+pub(crate) async fn read(
+    api: &Api<HealingAction>,
+    name: &str,
+    place: &Place,
+) -> Result<HealingAction, Error> {
     let found = api.get_opt(name).await;
     let found = found.map_err(|error| Error::refused(format!("read {name}"), error))?;
     found.ok_or_else(|| Error::NotFound {

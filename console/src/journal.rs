@@ -14,7 +14,8 @@ mod read;
 mod show;
 
 pub use read::Error;
-use read::{Lines, anchor, lines};
+use read::anchor;
+pub(crate) use read::{Lines, lines};
 
 /// What to do with the journal.
 #[derive(Debug, Subcommand)]

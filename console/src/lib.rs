@@ -11,7 +11,9 @@ pub mod ask;
 pub mod cli;
 pub mod decide;
 pub mod explain;
+pub mod feedback;
 pub mod journal;
+pub mod learned;
 pub mod pause;
 mod place;
 mod print;
@@ -45,6 +47,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Journal { command } => Ok(Box::pin(journal::journal(command)).await?),
         Command::Why(args) => Ok(Box::pin(why::why(args)).await?),
         Command::Explain(args) => Ok(Box::pin(explain::explain(args)).await?),
+        Command::Feedback(args) => Ok(Box::pin(feedback::feedback(args)).await?),
+        Command::Learned(args) => Ok(Box::pin(learned::learned(args)).await?),
         Command::WhyNot(args) => Ok(Box::pin(why_not::why_not(args)).await?),
         Command::Pause(args) => Ok(Box::pin(pause::pause(args)).await?),
         Command::Resume(args) => Ok(Box::pin(pause::resume(args)).await?),

@@ -16,6 +16,7 @@ use schemas::action::{Decision, HealingAction};
 use crate::{
     ask::{self, Known, Output},
     decide::{self, Error},
+    feedback,
     place::{self, Place, PlaceArgs},
     print, waiting,
 };
@@ -106,10 +107,20 @@ async fn go_through(place: &Place, cards: &[Card]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Asks about one; `false` when the person has had enough.
+/// Asks about one; `false` when the person has had enough. What the person thinks of the
+/// diagnosis decides nothing, so that it is asked again afterwards.
 async fn answer(place: &Place, card: &Card) -> Result<bool, Error> {
     let place = place.in_namespace(card.namespace());
-    let said = match dialogue::ask(card)? {
+    let mut answer = dialogue::ask(card)?;
+    while let Answer::Think(thought) = &answer {
+        let user = decide::who(&place).await?;
+        let said = feedback::say(&place, card.name(), thought, &user).await;
+        let said = said.unwrap_or_else(|error| runtime::chain(&error));
+        print::line(&said).map_err(Error::Print)?;
+        answer = dialogue::ask(card)?;
+    }
+    let said = match answer {
+        Answer::Think(_) => return Ok(true),
         Answer::Skip => return Ok(true),
         Answer::Quit => return Ok(false),
         Answer::Approve => {

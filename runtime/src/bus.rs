@@ -23,9 +23,11 @@ use tokio::sync::watch;
 
 use crate::{chain, shutdown::Shutdown};
 
+mod bucket;
 mod ordered;
 mod streams;
 
+pub use bucket::Bucket;
 pub use ordered::Tail;
 
 /// Where the bus is, and how long it keeps things.
@@ -105,6 +107,14 @@ pub enum Error {
         /// What went wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A key of a bucket cannot be read or written.
+    #[error("failed to read or write {key} in a bucket")]
+    Bucket {
+        /// The key, or the bucket itself.
+        key: String,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No server is connected, so that asking would only be waiting.
     #[error("NATS is not connected")]
     Away,
@@ -128,6 +138,7 @@ impl Error {
             Self::Stream { .. } => "Stream",
             Self::Publish { .. } => "Publish",
             Self::Last { .. } => "Last",
+            Self::Bucket { .. } => "Bucket",
             Self::Away => "Away",
             Self::Encode { .. } => "Encode",
         }

@@ -51,6 +51,9 @@ pub enum Error {
     Install(#[source] tracing_subscriber::util::TryInitError),
 }
 
+/// What never logs, whatever the filter says: a client that writes models' replies into its errors.
+const SILENT: [&str; 1] = ["async_openai=off"];
+
 /// Starts logging to standard error.
 ///
 /// # Errors
@@ -61,9 +64,13 @@ pub fn init(args: &LogArgs) -> Result<(), Error> {
         log_format,
         log_filter,
     } = args;
-    let filter = EnvFilter::try_new(log_filter).map_err(|source| Error::Filter {
+    let refused = |source| Error::Filter {
         filter: log_filter.clone(),
         source,
+    };
+    let filter = EnvFilter::try_new(log_filter).map_err(refused)?;
+    let filter = SILENT.iter().try_fold(filter, |filter, directive| {
+        Ok(filter.add_directive(directive.parse().map_err(refused)?))
     })?;
     // Colours are for terminals, and for people who did not ask for none (no-color.org).
     let colours = std::io::stderr().is_terminal()

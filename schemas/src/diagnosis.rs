@@ -166,6 +166,14 @@ pub struct Consulted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub said: Option<String>,
+    /// The cause that it named, as a failure mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub failure_mode: Option<String>,
+    /// How sure it claimed to be, from 0 to 1. It decides nothing; it is compared with what is verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub stated_confidence: Option<f64>,
 }
 
 /// Where a piece of evidence comes from, and so how far it can be trusted.

@@ -67,6 +67,9 @@ pub struct Outcome {
     /// How sure whoever says so claimed to be, in millionths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stated_confidence: Option<f64>,
+    /// What others who were asked said of the cause.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
     /// Digest of the case's structure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
@@ -76,6 +79,18 @@ pub struct Outcome {
     pub result: Help,
     /// Whether the remedy can be taken back.
     pub reversible: bool,
+}
+
+/// What an advisor said of a cause that another one named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// The advisor, such as `model/<name>`.
+    pub source: String,
+    /// The cause that it named, as a failure mode.
+    pub mode: String,
+    /// How sure it claimed to be, in millionths.
+    pub stated_confidence: f64,
 }
 
 /// Whether a remedy helped, as verified.
@@ -119,6 +134,9 @@ pub struct Opinions {
     /// How sure whoever says so claimed to be, in millionths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stated_confidence: Option<f64>,
+    /// What others who were asked said of the cause.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
     /// How many say that it named the cause.
     pub useful: u32,
     /// How many say that it did not.
@@ -268,6 +286,7 @@ fn outcome(
         case: diagnosis.and_then(|it| it.case.clone()),
         source: source(diagnosis),
         stated_confidence: stated(diagnosis),
+        claims: claims(diagnosis),
         fingerprint: diagnosis.and_then(|it| it.fingerprint.clone()),
         action_name: spec.action.name.clone(),
         result,
@@ -295,6 +314,7 @@ fn opinions(identity: Identity<'_>, spec: &HealingActionSpec, at: Timestamp) -> 
         remedy: spec.action.kind,
         source: source(Some(diagnosis)),
         stated_confidence: stated(Some(diagnosis)),
+        claims: claims(Some(diagnosis)),
         useful: count(Opinion::Useful),
         wrong: count(Opinion::Wrong),
         causes: causes(&spec.feedback),
@@ -318,7 +338,27 @@ fn source(diagnosis: Option<&Diagnosis>) -> String {
 /// The stated confidence in millionths: with so few digits, it is the same number after any
 /// number of ways through JSON.
 fn stated(diagnosis: Option<&Diagnosis>) -> Option<f64> {
-    let stated = diagnosis?.stated_confidence?;
+    in_millionths(diagnosis?.stated_confidence?)
+}
+
+fn in_millionths(stated: f64) -> Option<f64> {
     let within = stated.is_finite().then(|| stated.clamp(0.0, 1.0));
     within.map(|stated| (stated * 1e6).round() / 1e6)
+}
+
+/// What was said by those who were asked, other than who named the cause.
+fn claims(diagnosis: Option<&Diagnosis>) -> Vec<Claim> {
+    let Some(diagnosis) = diagnosis else {
+        return Vec::new();
+    };
+    let others = diagnosis.consulted.iter();
+    let others = others.filter(|one| one.source != diagnosis.source);
+    let claims = others.filter_map(|one| {
+        Some(Claim {
+            source: one.source.clone(),
+            mode: one.failure_mode.clone()?,
+            stated_confidence: in_millionths(one.stated_confidence?)?,
+        })
+    });
+    claims.collect()
 }

@@ -15,6 +15,7 @@ use crate::duration::Duration;
 
 mod ai;
 mod remedy;
+mod resize;
 mod safety;
 mod trigger;
 
@@ -22,8 +23,9 @@ pub use ai::{AdvisorState, Ai, AiBudget, AiMode, CaseSummary, Learning};
 pub use remedy::{
     Action, Autoscaler, CordonAction, CordonOperation, CustomAction, DeleteAction, Direction,
     JobTemplate, NotifyAction, PatchAction, PatchChange, PatchOperation, PatchType, Propagation,
-    Remedy, ResizeAction, RestartAction, RestartStrategy, RollbackAction, ScaleAction, Webhook,
+    Remedy, RestartAction, RestartStrategy, RollbackAction, ScaleAction, Webhook,
 };
+pub use resize::{Recommended, ResizeAction};
 pub use safety::{Breaker, Freeze, MaintenanceWindow, ProtectedResource, SafetyRules, Weekday};
 pub use trigger::{
     ConditionStatus, ConditionTrigger, EventTrigger, EventType, MetricTrigger, PredictiveTrigger,

@@ -133,6 +133,13 @@ impl Subjects {
         self.of(Stream::Advice, &[advisor, question])
     }
 
+    /// The bucket of the questions that models were asked. Names of buckets hold letters, digits, `-`
+    /// and `_` alone, so that any other byte of the cluster's name is `_` and two hex digits.
+    pub fn asked_bucket(&self) -> String {
+        let cluster = self.cluster.replace('_', "%5F").replace('%', "_");
+        format!("kubeskippy-{cluster}-asked")
+    }
+
     fn of(&self, stream: Stream, tokens: &[&str]) -> Subject {
         let mut subject = format!("kubeskippy.{}.{}", self.cluster, stream.token());
         for token in tokens {
@@ -204,6 +211,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn buckets_of_different_clusters_differ_and_are_well_named(one in ".{1,12}", other in ".{1,12}") {
+            let bucket = |cluster: &str| Subjects::new(cluster).asked_bucket();
+            prop_assert_eq!(bucket(&one) == bucket(&other), one == other);
+            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            prop_assert!(bucket(&one).chars().all(fits));
+        }
+
         #[test]
         fn any_text_is_one_token_and_reads_back(text in ".*") {
             let token = encode(&text);

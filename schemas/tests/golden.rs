@@ -171,9 +171,8 @@ fn the_state_of_a_pod() {
     message("object-pod.json", &state);
 }
 
-/// What is told of a pod that cannot start, and of what it and its workload stand on.
-fn what_a_case_asks_of() -> Vec<ObjectState> {
-    let object = |api_version: &str, kind: &str, name: &str| ObjectState {
+fn object(api_version: &str, kind: &str, name: &str) -> ObjectState {
+    ObjectState {
         target: Target {
             api_version: api_version.into(),
             kind: kind.into(),
@@ -183,6 +182,16 @@ fn what_a_case_asks_of() -> Vec<ObjectState> {
         },
         observed_at: at("2026-11-23T10:00:00Z"),
         ..ObjectState::default()
+    }
+}
+
+/// A pod that cannot start.
+fn waiting() -> PodState {
+    let liveness = Probe {
+        initial_delay_seconds: 5,
+        period_seconds: 10,
+        timeout_seconds: 1,
+        failure_threshold: 3,
     };
     let init = ContainerState {
         name: "migrate".into(),
@@ -190,17 +199,12 @@ fn what_a_case_asks_of() -> Vec<ObjectState> {
         reason: "CreateContainerConfigError".into(),
         message: "configmap \"settings\" not found".into(),
         probes: Probes {
-            liveness: Some(Probe {
-                initial_delay_seconds: 5,
-                period_seconds: 10,
-                timeout_seconds: 1,
-                failure_threshold: 3,
-            }),
+            liveness: Some(liveness),
             ..Probes::default()
         },
         ..ContainerState::default()
     };
-    let waiting = PodState {
+    PodState {
         phase: "Pending".into(),
         init_containers: vec![init],
         needs: vec![Reference {
@@ -214,60 +218,58 @@ fn what_a_case_asks_of() -> Vec<ObjectState> {
             name: "orders".into(),
         }],
         ..PodState::default()
-    };
-    let revision = RevisionState {
+    }
+}
+
+fn revision() -> RevisionState {
+    let template = [
+        ("containers[app].image", "shop/web:1.4"),
+        ("containers[app].env[TOKEN]", "#5f2a90c1"),
+    ];
+    RevisionState {
         number: 4,
         hash: "7f8c5d6fb5".into(),
-        template: [
-            ("containers[app].image", "shop/web:1.4"),
-            ("containers[app].env[TOKEN]", "#5f2a90c1"),
-        ]
-        .map(|(path, value)| (path.into(), value.into()))
-        .into(),
+        template: template
+            .map(|(path, value)| (path.into(), value.into()))
+            .into(),
         replicas: Some(2),
         ready: Some(1),
-    };
-    vec![
-        ObjectState {
-            pod: Some(waiting),
-            ..object("v1", "Pod", "web-1")
-        },
-        ObjectState {
-            revision: Some(revision),
-            ..object("apps/v1", "ReplicaSet", "web-7f8c5d6fb5")
-        },
-        ObjectState {
-            job: Some(JobState {
-                active: 0,
-                succeeded: 0,
-                failed: 3,
-                backoff_limit: 2,
-            }),
-            ..object("batch/v1", "Job", "import")
-        },
-        ObjectState {
-            service: Some(ServiceState {
-                selector: [("app".into(), "orders".into())].into(),
-                ready: 2,
-                not_ready: 1,
-            }),
-            ..object("v1", "Service", "orders")
-        },
-        ObjectState {
-            claim: Some(ClaimState {
-                phase: "Pending".into(),
-                storage_class: "fast-ssd".into(),
-            }),
-            ..object("v1", "PersistentVolumeClaim", "media")
-        },
-        ObjectState {
-            quota: Some(QuotaState {
-                hard: [("pods".into(), 9.0)].into(),
-                used: [("pods".into(), 9.0)].into(),
-            }),
-            ..object("v1", "ResourceQuota", "limits")
-        },
-    ]
+    }
+}
+
+/// What is told of a pod that cannot start, and of what it and its workload stand on.
+fn what_a_case_asks_of() -> Vec<ObjectState> {
+    let mut states = [
+        object("v1", "Pod", "web-1"),
+        object("apps/v1", "ReplicaSet", "web-7f8c5d6fb5"),
+        object("batch/v1", "Job", "import"),
+        object("v1", "Service", "orders"),
+        object("v1", "PersistentVolumeClaim", "media"),
+        object("v1", "ResourceQuota", "limits"),
+    ];
+    let [pod, set, job, service, claim, quota] = &mut states;
+    pod.pod = Some(waiting());
+    set.revision = Some(revision());
+    job.job = Some(JobState {
+        active: 0,
+        succeeded: 0,
+        failed: 3,
+        backoff_limit: 2,
+    });
+    service.service = Some(ServiceState {
+        selector: [("app".into(), "orders".into())].into(),
+        ready: 2,
+        not_ready: 1,
+    });
+    claim.claim = Some(ClaimState {
+        phase: "Pending".into(),
+        storage_class: "fast-ssd".into(),
+    });
+    quota.quota = Some(QuotaState {
+        hard: [("pods".into(), 9.0)].into(),
+        used: [("pods".into(), 9.0)].into(),
+    });
+    states.into()
 }
 
 #[test]

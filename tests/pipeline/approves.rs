@@ -109,36 +109,36 @@ fn people(namespace: &str) -> String {
     yaml
 }
 
-const HEALERS: [&str; 3] = [
+pub(crate) const HEALERS: [&str; 3] = [
     "kubeskippy-collector",
     "kubeskippy-analyzer",
     "kubeskippy-actuator",
 ];
 
 /// The name that the API server knows a service account by.
-fn user(namespace: &str, account: &str) -> String {
+pub(crate) fn user(namespace: &str, account: &str) -> String {
     format!("system:serviceaccount:{namespace}:{account}")
 }
 
 /// Lets the people in.
-fn admit(stack: &Stack<'_>) {
+pub(crate) fn admit(stack: &Stack<'_>) {
     stack.namespace.apply(&people(stack.namespace.name()));
 }
 
 /// A namespace with the people in it, and nothing running.
-async fn idle<'a>(shared: &'a Shared, name: &str) -> Stack<'a> {
+pub(crate) async fn idle<'a>(shared: &'a Shared, name: &str) -> Stack<'a> {
     let stack = Stack::new(shared, name).await;
     admit(&stack);
     stack
 }
 
 /// An action that waits, its status written as the actuator would.
-fn planned(stack: &Stack<'_>, name: &str) {
+pub(crate) fn planned(stack: &Stack<'_>, name: &str) {
     stack.namespace.apply(&action(name, ""));
     put_in(stack, name, "AwaitingApproval");
 }
 
-fn put_in(stack: &Stack<'_>, name: &str, phase: &str) {
+pub(crate) fn put_in(stack: &Stack<'_>, name: &str, phase: &str) {
     let object =
         json!({"apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": "web", "uid": "u"});
     let plan = json!([{"call": "evict Pod/web", "verb": "Evict", "object": object}]);
@@ -153,7 +153,7 @@ fn put_in(stack: &Stack<'_>, name: &str, phase: &str) {
     accepted(&written);
 }
 
-fn action(name: &str, more: &str) -> String {
+pub(crate) fn action(name: &str, more: &str) -> String {
     format!(
         "
 apiVersion: kubeskippy.io/v1alpha1
@@ -168,7 +168,7 @@ spec:
 }
 
 /// Patches an action as the administrator, or as whom `more` impersonates.
-fn patch(stack: &Stack<'_>, name: &str, patch: &Value, more: &[&str]) -> Output {
+pub(crate) fn patch(stack: &Stack<'_>, name: &str, patch: &Value, more: &[&str]) -> Output {
     let text = patch.to_string();
     let arguments = [
         "patch",
@@ -185,12 +185,12 @@ fn patch(stack: &Stack<'_>, name: &str, patch: &Value, more: &[&str]) -> Output 
 }
 
 /// A person at a terminal of their own.
-struct Person {
-    config: PathBuf,
-    name: String,
+pub(crate) struct Person {
+    pub(crate) config: PathBuf,
+    pub(crate) name: String,
 }
 
-async fn person(stack: &Stack<'_>, shared: &Shared, account: &str) -> Person {
+pub(crate) async fn person(stack: &Stack<'_>, shared: &Shared, account: &str) -> Person {
     let namespace = stack.namespace.name();
     let config = shared.control_plane().kubeconfig_for(namespace, account);
     Person {
@@ -200,7 +200,7 @@ async fn person(stack: &Stack<'_>, shared: &Shared, account: &str) -> Person {
 }
 
 impl Person {
-    fn patch(&self, stack: &Stack<'_>, name: &str, patch: &Value) -> Output {
+    pub(crate) fn patch(&self, stack: &Stack<'_>, name: &str, patch: &Value) -> Output {
         let text = patch.to_string();
         let kubectl = stack.namespace.kubectl().as_user(&self.config);
         kubectl.output(&[
@@ -222,7 +222,7 @@ impl Person {
     }
 
     /// Runs `kubeskippy` without a terminal, and returns how it ended and all it said.
-    fn runs(&self, stack: &Stack<'_>, arguments: &[&str]) -> (Option<i32>, String) {
+    pub(crate) fn runs(&self, stack: &Stack<'_>, arguments: &[&str]) -> (Option<i32>, String) {
         let config = self.config.to_str().expect("a path is text");
         let place = [
             "--kubeconfig",
@@ -237,12 +237,12 @@ impl Person {
     }
 }
 
-fn accepted(output: &Output) {
+pub(crate) fn accepted(output: &Output) {
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{words}");
 }
 
-fn refused(output: &Output, why: &str) {
+pub(crate) fn refused(output: &Output, why: &str) {
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(
         !output.status.success(),

@@ -12,11 +12,16 @@ mod api;
 mod approves;
 mod changes;
 mod collects;
+mod consults;
 mod explains;
+mod feedback;
 mod finalizers;
 mod guards;
 mod heals;
 mod journal;
+mod kinds;
+mod learns;
+mod models;
 mod nodes;
 mod once;
 mod predicts;
@@ -26,6 +31,7 @@ mod refuses;
 mod remedies;
 mod scenarios;
 mod servers;
+mod sizes;
 mod stack;
 mod standing;
 mod survives;
@@ -53,12 +59,17 @@ fn main() -> ExitCode {
         changes::trials(&shared),
         collects::trials(&shared),
         explains::trials(&shared),
+        feedback::trials(&shared),
         finalizers::trials(&shared),
         guards::trials(&shared),
         heals::trials(&shared),
+        kinds::trials(&shared),
         nodes::trials(&shared),
         once::trials(&apart),
         journal::trials(&shared),
+        learns::trials(&shared),
+        consults::trials(&shared),
+        models::trials(&shared),
         predicts::trials(&shared),
         promql::trials(&shared),
         reads::trials(&shared),
@@ -66,6 +77,7 @@ fn main() -> ExitCode {
         remedies::trials(&shared),
         scenarios::trials(&shared),
         servers::trials(&shared),
+        sizes::trials(&shared),
         standing::trials(&shared),
         survives::trials(&shared),
         undoes::trials(&shared),

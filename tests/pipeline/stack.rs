@@ -92,9 +92,10 @@ pub(crate) struct Stack<'a> {
     pub(crate) namespace: TestNamespace,
     /// The cluster's name on the bus.
     pub(crate) cluster: String,
-    nats_url: String,
+    pub(crate) nats_url: String,
     parts: BTreeMap<Part, Running>,
     collector_options: Vec<&'static str>,
+    analyzer_options: Vec<String>,
     client: Client,
 }
 
@@ -161,6 +162,11 @@ spec:
         vec![
             "--patch",
             r#"{"spec":{"approval":{"approvedBy":"admin","digest":"0"}}}"#,
+        ],
+        // an opinion in the name of somebody else
+        vec![
+            "--patch",
+            r#"{"spec":{"feedback":[{"by":"nobody","opinion":"useful"}]}}"#,
         ],
         // somebody else's account, which RBAC alone would let in
         vec![
@@ -254,6 +260,7 @@ impl<'a> Stack<'a> {
             nats_url,
             parts: BTreeMap::new(),
             collector_options: Vec::new(),
+            analyzer_options: Vec::new(),
             client: control_plane.client().await,
         }
     }
@@ -261,6 +268,12 @@ impl<'a> Stack<'a> {
     /// Gives the collector further options.
     pub(crate) fn collect_with(&mut self, options: &[&'static str]) {
         self.collector_options.extend(options);
+    }
+
+    /// Gives the analyzer further options.
+    pub(crate) fn analyze_with(&mut self, options: &[&str]) {
+        let options = options.iter().map(|&option| option.to_owned());
+        self.analyzer_options.extend(options);
     }
 
     /// Starts all three programs and waits until they are ready.
@@ -327,6 +340,9 @@ impl<'a> Stack<'a> {
         if matches!(part, Part::Collector | Part::Together) {
             arguments.extend(["--interval", "1"]);
             arguments.extend(&self.collector_options);
+        }
+        if matches!(part, Part::Analyzer | Part::Together) {
+            arguments.extend(self.analyzer_options.iter().map(String::as_str));
         }
         arguments.extend(more);
         let program = Program::spawn("kubeskippy", &arguments, &[("KUBESKIPPY_LOG", "info")]);

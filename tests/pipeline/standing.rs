@@ -58,8 +58,8 @@ async fn looked_after<'a>(shared: &'a Shared, name: &str) -> Stack<'a> {
     stack
 }
 
-/// An action that has ended, as an actuator would have left it.
-async fn ended(stack: &Stack<'_>, name: &str, status: HealingActionStatus) {
+/// An action on a pod that is not there.
+async fn ask(stack: &Stack<'_>, name: &str) {
     let spec: HealingActionSpec = serde_json::from_value(json!({
         "policyName": "memory",
         "targetResource": {"kind": "Pod", "name": "gone"},
@@ -71,14 +71,21 @@ async fn ended(stack: &Stack<'_>, name: &str, status: HealingActionStatus) {
     api.create(&PostParams::default(), &action)
         .await
         .expect("an action is created");
+}
+
+/// An action that has ended, as an actuator would have left it.
+async fn ended(stack: &Stack<'_>, name: &str, status: HealingActionStatus) {
+    ask(stack, name).await;
+    let api: Api<HealingAction> = stack.actions_api();
     let body = json!({"status": status});
     api.patch_status(name, &PatchParams::default(), &Patch::Merge(&body))
         .await
         .expect("an administrator may write a status");
 }
 
+/// What ended longer ago than an actuator looks for what nobody told.
 fn on(owner: &str, phase: Phase) -> HealingActionStatus {
-    let at = runtime::clock::now() - SignedDuration::from_mins(10);
+    let at = runtime::clock::now() - SignedDuration::from_mins(20);
     HealingActionStatus {
         phase,
         reason: Some("Recovered".to_owned()),
@@ -144,6 +151,15 @@ async fn a_policy_says_who_needs_a_person_and_what_is_healed_again_and_again(sha
 async fn finished_actions_are_few_and_their_history_stays(shared: &Shared) {
     const MANY: usize = 120;
     let stack = looked_after(shared, "expiry").await;
+    // the journal's newest line is of now, so that what follows is old to the actuator
+    ask(&stack, "first").await;
+    until("the first action to be over and told", SOON, async || {
+        let lines = Journal::of(&stack, shared.nats().url()).await.lines().await;
+        (!lines.is_empty())
+            .then_some(())
+            .ok_or_else(|| "nothing is told".to_owned())
+    })
+    .await;
     let cancelled = || HealingActionStatus {
         started_at: None,
         reason: Some("TargetGone".to_owned()),

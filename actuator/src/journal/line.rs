@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use runtime::{bus, bus::Bus};
 use schemas::{
-    action::HealingAction,
+    action::{Feedback, HealingAction},
     digest,
     envelope::Envelope,
     journal::{self, Head},
@@ -41,13 +41,15 @@ pub(super) enum Error {
     Contended,
 }
 
-/// Where an action was in its life.
+/// Where an action was in its life, and what people thought of it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Story {
     pub(super) action_uid: String,
     pub(super) phase: String,
     pub(super) reason: String,
+    #[serde(default)]
+    pub(super) feedback: Vec<Feedback>,
 }
 
 impl Story {
@@ -56,6 +58,7 @@ impl Story {
             action_uid: entry.action_uid.clone(),
             phase: entry.phase.clone(),
             reason: entry.reason.clone(),
+            feedback: entry.feedback.clone(),
         }
     }
 
@@ -66,7 +69,20 @@ impl Story {
             action_uid: action.metadata.uid.clone()?,
             phase: status.phase.as_str().to_owned(),
             reason: status.reason.clone()?,
+            feedback: action.spec.feedback.clone(),
         })
+    }
+
+    /// Whether `self` says no more than `before` but what people think.
+    pub(super) fn adds_feedback_alone(&self, before: &Self) -> bool {
+        let moved = |one: &Self| {
+            (
+                one.action_uid.clone(),
+                one.phase.clone(),
+                one.reason.clone(),
+            )
+        };
+        moved(self) == moved(before) && self.feedback != before.feedback
     }
 }
 
@@ -228,6 +244,26 @@ mod tests {
         assert_eq!(story(&line), Some(Story::of(&told.entry)));
         assert_eq!(time(&line), Some(told.time));
         assert_eq!(story(b"{}"), None);
+    }
+
+    #[test]
+    fn what_people_think_later_is_news_and_the_same_word_again_is_none() {
+        let mut told = told();
+        let before = Story::of(&told.entry);
+        assert!(!before.adds_feedback_alone(&before));
+        told.entry.feedback = vec![Feedback {
+            by: "ada".to_owned(),
+            opinion: schemas::action::Opinion::Useful,
+            cause: None,
+            comment: None,
+        }];
+        let (line, _) = journal::seal(&envelope(&told, None, "c"), None).unwrap();
+        let after = story(&line).unwrap();
+        assert!(after.adds_feedback_alone(&before));
+        assert!(!Story::of(&told.entry).adds_feedback_alone(&after));
+        let mut moved = after.clone();
+        "Succeeded".clone_into(&mut moved.phase);
+        assert!(!moved.adds_feedback_alone(&before));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Verdict;
 use crate::{
@@ -12,13 +12,10 @@ use crate::{
     snapshot::{Past, RECHECK, Snapshot},
 };
 
-/// How long it must have been quiet before healing goes on.
-const QUIET: SignedDuration = SignedDuration::from_mins(5);
-
 /// Holds new actions back while too large a share of the namespace's or the
 /// cluster's pods is sick: a node, the network or a release is the likely
 /// cause, and replacing pods adds load to it. A pod is sick as long as an action about it
-/// waits or runs, and for five minutes after, so that healing resumes only after a quiet while.
+/// waits or runs, and for a while after (`--storm-quiet-seconds`), so that healing resumes only after a quiet while.
 /// What a person asks for by hand goes on.
 pub(super) fn storm(snapshot: &Snapshot, now: Timestamp) -> Verdict {
     if snapshot.is_reserved() || snapshot.is_dry_run() || snapshot.action.spec.trigger.is_none() {
@@ -53,7 +50,7 @@ pub(super) fn storm(snapshot: &Snapshot, now: Timestamp) -> Verdict {
 fn sick(snapshot: &Snapshot, namespace: Option<&str>, now: Timestamp) -> u64 {
     let is_sick = |past: &&Past| {
         let ended = past.finished_at.filter(|_| past.phase.is_final());
-        ended.is_none_or(|ended| now.duration_since(ended) < QUIET)
+        ended.is_none_or(|ended| now.duration_since(ended) < snapshot.limits.storm_quiet)
     };
     let in_scope = |past: &&Past| namespace.is_none_or(|namespace| past.namespace == namespace);
     let history = snapshot.history.iter().filter(in_scope).filter(is_sick);
@@ -71,6 +68,7 @@ mod tests {
         snapshot::Population,
         testing::{NOW, ended, past, snapshot},
     };
+    use jiff::SignedDuration;
     use proptest::prelude::*;
     use schemas::action::Phase;
 
@@ -99,9 +97,12 @@ mod tests {
                 ..ended(Phase::Cancelled, NOW)
             };
         }
-        let almost = NOW + QUIET - SignedDuration::from_secs(1);
+        let almost = NOW + snapshot.limits.storm_quiet - SignedDuration::from_secs(1);
         assert!(matches!(storm(&snapshot, almost), Verdict::Defer { .. }));
-        assert_eq!(storm(&snapshot, NOW + QUIET), Verdict::Allow);
+        assert_eq!(
+            storm(&snapshot, NOW + snapshot.limits.storm_quiet),
+            Verdict::Allow
+        );
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub(super) fn resize(snapshot: &Snapshot, target: &Object) -> Result<Vec<Step>, 
         let message = "the action has no resizeAction";
         return Err(Refusal::new(Reason::NothingToDo, message));
     };
+    if settings.recommended.is_some() {
+        let message = "recommended sizes are worked out by the analyzer for an action of its own: write requests or limits";
+        return Err(Refusal::new(Reason::SizeNotAllowed, message));
+    }
     let pods: Vec<&Object> = match target.target.kind.as_str() {
         "Pod" => vec![target],
         "Deployment" | "StatefulSet" | "DaemonSet" => snapshot

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use schemas::{
     advice::Advice,
-    alert::{self, Alert, AlertKind},
-    diagnosis::{Consulted, Diagnosis, FailureMode},
+    alert::{Alert, AlertKind},
+    diagnosis::{Consulted, Diagnosis},
     outcome::Lesson,
     policy::{AiMode, CaseSummary, Severity},
     target::Target,
@@ -21,7 +21,7 @@ use schemas::{
 use super::{
     Output,
     evaluate::{Active, Around, Evaluated},
-    inquiry::{Considered, Inquiries, Inquiry, ModelName},
+    inquiry::{Considered, Inquiries, Inquiry, ModelName, Reviewed},
     recollect,
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
         Hypothesis,
         combine::{self, Claim},
         opinion::{self, Opinion},
-        outlook, review, rules,
+        outlook, rules,
     },
     case::{Case, Cases, Found, Sources},
     evidence::{Fact, describe},
@@ -57,7 +57,8 @@ struct Diagnosed {
 #[derive(Clone, Debug)]
 struct ToldCase {
     alert: Alert,
-    mode: Option<FailureMode>,
+    /// The cause that was told last; empty: none yet.
+    cause: String,
 }
 
 /// Cases and causes, from tick to tick.
@@ -70,6 +71,8 @@ pub(super) struct Diagnostics {
     /// By UID of an object in trouble: why no action follows.
     held: BTreeMap<String, String>,
     told: BTreeMap<String, ToldCase>,
+    /// Whether what an analyzer before this one had told is continued.
+    is_begun: bool,
     inquiries: Inquiries,
     learned: Learned,
 }
@@ -106,6 +109,7 @@ impl Diagnostics {
         evaluated: &[Evaluated<'_>],
         actions: &Actions,
     ) -> Vec<Output> {
+        self.adopt(around);
         let found: Vec<Found<'_>> = evaluated.iter().flat_map(found_by).collect();
         let sources = Sources {
             inventory: around.inventory,
@@ -126,6 +130,21 @@ impl Diagnostics {
         self.inquiries.forget(&open, around.at, REPLIES_LAST);
         self.learned.expire(around.at);
         self.tell(around, evaluated)
+    }
+
+    /// Continues, at the first tick, the cases that an analyzer before this one had told of.
+    fn adopt(&mut self, around: &Around<'_>) {
+        if std::mem::replace(&mut self.is_begun, true) {
+            return;
+        }
+        for (id, open) in around.view.told.open_cases(around.at) {
+            self.cases.adopt(open.owner.uid, id.clone(), open.since);
+            let told = ToldCase {
+                cause: open.last.reason.clone(),
+                alert: open.last,
+            };
+            self.told.insert(id, told);
+        }
     }
 
     /// What the advisors make of an object on which a trigger fired.
@@ -235,12 +254,11 @@ impl Diagnostics {
                 outputs.push(Output::Alert(Box::new(opened)));
                 ToldCase {
                     alert: alert.clone(),
-                    mode: None,
+                    cause: String::new(),
                 }
             });
-            let mode = diagnosed.hypotheses.first().map(|first| first.mode);
-            if mode.is_some() && mode != known.mode {
-                known.mode = mode;
+            if !diagnosed.hypotheses.is_empty() && alert.reason != known.cause {
+                known.cause.clone_from(&alert.reason);
                 outputs.push(Output::Alert(Box::new(alert.clone())));
             }
             known.alert = alert;
@@ -316,6 +334,7 @@ fn diagnosis_of(case: &Case, ranked: &[Hypothesis], member: &Target) -> Diagnosi
         source: "rules".to_owned(),
         outcome: if spoke { "Named" } else { "NoOpinion" }.to_owned(),
         said: spoke.then(|| diagnosis.cause.clone()),
+        ..Consulted::default()
     });
     diagnosis
 }
@@ -349,14 +368,19 @@ fn consult(
     } = considered;
     opinion.diagnosis.consulted.extend(consulted);
     opinion.awaits = awaits;
-    let Some((source, proposal)) = proposal else {
+    let Some(Reviewed {
+        source,
+        proposal,
+        tainted,
+    }) = proposal
+    else {
         return;
     };
     let calibrated = learned.calibrated(&source, proposal.stated_confidence);
     let claim = Claim {
         source: &source,
         calibrated: calibrated.map(|it| (it.confidence, it.on)),
-        tainted: review::is_tainted(&proposal, inquiry.case),
+        tainted,
         proposal: &proposal,
     };
     opinion.picked = combine::picked(inquiry.ai, &claim);
@@ -399,7 +423,7 @@ fn alert_of(
     Some(Alert {
         kind: AlertKind::CaseDiagnosed,
         cluster: around.settings.cluster.clone(),
-        fingerprint: alert::fingerprint("case", &case.id, ""),
+        fingerprint: case.id.clone(),
         namespace: namespace.to_owned(),
         policy: name.to_owned(),
         policy_uid: policy.uid.clone(),
@@ -420,14 +444,16 @@ fn alert_of(
 
 fn opened(alert: &Alert, case: &Case) -> Alert {
     let owners = case.owners.len();
+    let first = case.owners.first().map(|member| member.owner.clone());
+    let target = first.unwrap_or_else(|| alert.target.clone());
     Alert {
         kind: AlertKind::CaseOpened,
         reason: String::new(),
         message: format!(
-            "something is wrong with {}: {owners} owner{} in trouble",
-            alert.target,
+            "something is wrong with {target}: {owners} owner{} in trouble",
             if owners == 1 { "" } else { "s" }
         ),
+        target,
         ..alert.clone()
     }
 }

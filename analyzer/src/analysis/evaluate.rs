@@ -24,6 +24,7 @@ use crate::{
     inventory::Inventory,
     measure::{Measured, Measurements, Value, measure},
     recommend::{self, Circumstances, Offence},
+    sizing::Sizing,
     told::TriggerKey,
     trigger::{Episode, Pace, Seen, advance},
     window::Window,
@@ -62,6 +63,7 @@ struct Subject<'a> {
 pub(super) struct Around<'a> {
     pub(super) settings: &'a Settings,
     pub(super) window: &'a Window,
+    pub(super) sizing: &'a Sizing,
     pub(super) inventory: &'a Inventory,
     pub(super) view: View<'a>,
     pub(super) at: Timestamp,
@@ -76,6 +78,12 @@ struct Round<'a> {
     at: Timestamp,
 }
 
+/// What exists and what it used, and what changes as actions are asked for.
+type Known<'a> = (
+    (&'a Inventory, &'a Sizing),
+    &'a mut Diagnostics,
+    &'a mut Actions,
+);
 type Episodes = BTreeMap<TriggerKey, BTreeMap<String, Tracked>>;
 
 impl<'a> Around<'a> {
@@ -146,7 +154,8 @@ impl<'a> Around<'a> {
         let round = self.round(accepted);
         let mut proposed = Vec::new();
         for one in active.iter().filter(|one| one.episode.fired_at.is_some()) {
-            let around = (self.inventory, &mut *diagnostics, &mut *actions);
+            let known = (self.inventory, self.sizing);
+            let around = (known, &mut *diagnostics, &mut *actions);
             proposed.extend(round.propose(one, around, &mut report));
         }
         // Told first, so that the actuator need not wait a tick for the reading behind an action.
@@ -154,7 +163,10 @@ impl<'a> Around<'a> {
         outputs.extend(proposed);
         outputs.extend(diagnostics.questions());
         report.diagnosed(diagnostics.summaries(accepted));
-        let report = report.finish(accepted, policy, &self.view, self.at);
+        let report = {
+            let known = (&self.view, self.settings.models.as_slice());
+            report.finish(accepted, policy, known, self.at)
+        };
         outputs.push(Output::Report(Box::new(report)));
         outputs
     }
@@ -170,6 +182,7 @@ impl Analysis {
         let Self {
             settings,
             window,
+            sizing,
             inventory,
             policies,
             episodes,
@@ -182,6 +195,7 @@ impl Analysis {
         let around = Around {
             settings,
             window,
+            sizing,
             inventory,
             view: *view,
             at,
@@ -379,7 +393,7 @@ impl<'a> Round<'a> {
     fn propose(
         &self,
         one: &Active<'_>,
-        (inventory, diagnostics, actions): (&Inventory, &mut Diagnostics, &mut Actions),
+        ((inventory, sizing), diagnostics, actions): Known<'_>,
         report: &mut Report,
     ) -> Option<Output> {
         let measured = one.measured.as_ref()?;
@@ -395,6 +409,7 @@ impl<'a> Round<'a> {
         let around = Circumstances {
             inventory,
             actions,
+            sizing,
             proposals: self.view.told.proposals(&self.accepted.uid),
             most_open: self.settings.most_open,
             at: self.at,

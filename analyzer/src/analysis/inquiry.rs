@@ -14,13 +14,14 @@ use jiff::{SignedDuration, Timestamp};
 use schemas::{
     advice::{Advice, Reply},
     diagnosis::Consulted,
-    policy::{Ai, AiMode},
+    policy::{AdvisorState, Ai, AiMode},
     target::Target,
 };
 
 use crate::{
     advise::{
         Choice, Hypothesis, Proposal, Question, question,
+        refusal::Refusal,
         review::{self},
     },
     case::Case,
@@ -28,6 +29,8 @@ use crate::{
 
 /// Objects that a question names as where the cause may lie, at most.
 const MOST_TARGETS: usize = 8;
+/// How long a model that could not be asked is not asked the same again.
+const RETRY_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// The built-in advisors, whose names no model has.
 const BUILT_IN: [&str; 2] = ["rules", "recall"];
 
@@ -38,6 +41,8 @@ pub struct ModelName {
     pub name: String,
     /// The model, as its server knows it.
     pub model: String,
+    /// Name of a larger model, whose reply to the same question counts instead where there is one.
+    pub escalates_to: Option<String>,
 }
 
 /// A question, and whom it goes to.
@@ -68,7 +73,18 @@ pub(super) struct Considered {
     /// Until when an answer is awaited.
     pub(super) awaits: Option<Timestamp>,
     /// The proposal of the first model that made a usable one, and who made it.
-    pub(super) proposal: Option<(String, Proposal)>,
+    pub(super) proposal: Option<Reviewed>,
+}
+
+/// A proposal that passed review.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reviewed {
+    /// Who made it, such as `model/small`.
+    pub(super) source: String,
+    pub(super) proposal: Proposal,
+    /// Whether the evidence that it cites, of the case as it was when it was asked, is only text
+    /// that an attacker could have written.
+    pub(super) tainted: bool,
 }
 
 /// The questions that are open, and the replies that were heard.
@@ -103,11 +119,25 @@ impl Inquiries {
         self.heard.insert(key, advice);
     }
 
-    /// Forgets questions about cases that are over, and replies older than `span`.
+    /// Forgets questions about cases that are over, replies older than `span`, and failures
+    /// to ask that are old enough to try again.
     pub(super) fn forget(&mut self, open: &BTreeSet<String>, at: Timestamp, span: SignedDuration) {
-        self.asked.retain(|(case, ..), _| open.contains(case));
-        self.heard
-            .retain(|_, advice| at.duration_since(advice.answered_at) <= span);
+        let mut again = BTreeSet::new();
+        self.heard.retain(|key, advice| {
+            let kept = if is_passing(advice) {
+                RETRY_AFTER
+            } else {
+                span
+            };
+            let stays = at.duration_since(advice.answered_at) <= kept;
+            if !stays {
+                again.insert(key.clone());
+            }
+            stays
+        });
+        self.asked.retain(|(case, _, model), pending| {
+            open.contains(case) && !again.contains(&(model.clone(), pending.digest.clone()))
+        });
     }
 
     /// The questions to send.
@@ -121,7 +151,7 @@ impl Inquiries {
         if inquiry.ai.mode == AiMode::Off {
             return considered;
         }
-        for name in self.wanted(inquiry.ai) {
+        for name in wanted(inquiry.ai, &self.models) {
             let source = format!("model/{name}");
             let Some(model) = self.models.iter().find(|model| model.name == name) else {
                 considered
@@ -147,9 +177,21 @@ impl Inquiries {
             };
             match read(advice, &pending.question) {
                 Ok(proposal) => {
-                    let said = spoken(&source, &proposal, inquiry.hypotheses.first());
-                    considered.consulted.push(said);
-                    considered.proposal = Some((source, proposal));
+                    let first = inquiry.hypotheses.first();
+                    considered.consulted.push(spoken(&source, &proposal, first));
+                    let larger = larger((&self.models, &self.heard), model, &pending.question);
+                    let (source, proposal) = match larger {
+                        Some((larger, second)) => {
+                            considered.consulted.push(spoken(&larger, &second, first));
+                            (larger, second)
+                        }
+                        None => (source, proposal),
+                    };
+                    considered.proposal = Some(Reviewed {
+                        tainted: review::is_tainted(&proposal, &pending.question.case),
+                        source,
+                        proposal,
+                    });
                     return considered;
                 }
                 Err(outcome) => considered.consulted.push(consulted(source, &outcome)),
@@ -157,18 +199,62 @@ impl Inquiries {
         }
         considered
     }
+}
 
-    /// Names of the models that a policy asks, in its order.
-    fn wanted(&self, ai: &Ai) -> Vec<String> {
-        if ai.advisors.is_empty() {
-            return self.models.iter().map(|model| model.name.clone()).collect();
-        }
-        let named = ai.advisors.iter();
-        named
-            .filter(|name| !BUILT_IN.contains(&name.as_str()))
-            .cloned()
-            .collect()
+/// Names of the models that a policy asks, in its order.
+fn wanted(ai: &Ai, models: &[ModelName]) -> Vec<String> {
+    if ai.advisors.is_empty() {
+        return models.iter().map(|model| model.name.clone()).collect();
     }
+    let named = ai.advisors.iter();
+    named
+        .filter(|name| !BUILT_IN.contains(&name.as_str()))
+        .cloned()
+        .collect()
+}
+
+/// The models that a policy asks, as far as is known without asking.
+pub(super) fn advisors(ai: Option<&Ai>, models: &[ModelName]) -> Vec<AdvisorState> {
+    let Some(ai) = ai.filter(|ai| ai.mode != AiMode::Off) else {
+        return Vec::new();
+    };
+    let states = wanted(ai, models).into_iter().map(|name| {
+        let configured = models.iter().any(|model| model.name == name);
+        let state = if configured {
+            "Available"
+        } else {
+            "NotConfigured"
+        };
+        let missing = "the analyzer's --models file does not list it".to_owned();
+        AdvisorState {
+            name,
+            state: state.to_owned(),
+            message: (!configured).then_some(missing),
+        }
+    });
+    states.collect()
+}
+
+/// Whether a model could not be asked for a reason that passes.
+fn is_passing(advice: &Advice) -> bool {
+    match &advice.reply {
+        Reply::Text(_) => false,
+        Reply::Failed(reason) => Refusal::of_reason(reason).is_some_and(Refusal::is_passing),
+    }
+}
+
+/// What the larger model made of a question that was also put to it.
+fn larger(
+    (models, heard): (&[ModelName], &BTreeMap<(String, String), Advice>),
+    small: &ModelName,
+    asked: &Question,
+) -> Option<(String, Proposal)> {
+    let name = small.escalates_to.as_ref()?;
+    let model = models.iter().find(|model| model.name == *name)?;
+    let digest = question::digest(asked, &model.model);
+    let advice = heard.get(&(name.clone(), digest))?;
+    let proposal = read(advice, asked).ok()?;
+    Some((format!("model/{name}"), proposal))
 }
 
 /// The question as it was first asked.
@@ -229,7 +315,7 @@ fn consulted(source: String, outcome: &str) -> Consulted {
     Consulted {
         source,
         outcome: outcome.to_owned(),
-        said: None,
+        ..Consulted::default()
     }
 }
 
@@ -239,5 +325,7 @@ fn spoken(source: &str, proposal: &Proposal, first: Option<&Hypothesis>) -> Cons
         source: source.to_owned(),
         outcome: if same { "Agreed" } else { "Differed" }.to_owned(),
         said: Some(proposal.cause.chars().take(256).collect()),
+        failure_mode: proposal.mode.map(|mode| mode.as_str().to_owned()),
+        stated_confidence: Some(proposal.stated_confidence),
     }
 }

@@ -58,6 +58,7 @@ fn in_words(subject: &Subject<'_>, remedy: Remedy, posterior: Posterior) -> Stri
         did_not,
         mean,
         lower,
+        upper: _,
     } = posterior;
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let cause = subject.mode.map_or("an unknown cause", FailureMode::as_str);
@@ -93,6 +94,7 @@ pub(super) fn recall(
         source: "recall".to_owned(),
         outcome: outcome.to_owned(),
         said,
+        ..Consulted::default()
     };
     let consulted = &mut opinion.diagnosis.consulted;
     let Some(found) = learned.recall(&case.fingerprint) else {

@@ -11,7 +11,10 @@ use schemas::{
     policy::{ActiveTrigger, CaseSummary, HealingPolicy, HealingPolicyStatus, NoData},
 };
 
-use super::{Tracked, View};
+use super::{
+    Tracked, View,
+    inquiry::{self, ModelName},
+};
 use crate::{
     accepted::{self, Accepted, Watched},
     explain,
@@ -159,7 +162,7 @@ impl Report {
         mut self,
         accepted: &Accepted,
         policy: &HealingPolicy,
-        view: &View<'_>,
+        (view, models): (&View<'_>, &[ModelName]),
         at: Timestamp,
     ) -> PolicyReport {
         let fired = |ranked: &Ranked| ranked.trigger.fired_at.is_some();
@@ -186,6 +189,7 @@ impl Report {
                 .collect(),
             no_data: no_data(self.no_data),
             cases: self.cases,
+            advisors: inquiry::advisors(accepted.ai.as_ref(), models),
             actions_proposed: proposals.map_or(0, |proposals| proposals.names.len() as u64),
             last_action: proposals.and_then(|proposals| proposals.last),
             ..HealingPolicyStatus::default()

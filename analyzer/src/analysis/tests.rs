@@ -68,13 +68,31 @@ impl Scene {
     }
 }
 
+fn alerted(outputs: &[Output]) -> impl Iterator<Item = &Alert> {
+    outputs.iter().filter_map(|output| match output {
+        Output::Alert(alert) => Some(alert.as_ref()),
+        Output::Propose(_) | Output::Observe(..) | Output::Report(_) | Output::Ask(_) => None,
+    })
+}
+
+fn is_about_a_case(alert: &Alert) -> bool {
+    use AlertKind::{CaseDiagnosed, CaseOpened, CaseResolved};
+    matches!(alert.kind, CaseOpened | CaseDiagnosed | CaseResolved)
+}
+
+/// What was told of triggers.
 fn alerts(outputs: &[Output]) -> Vec<(AlertKind, &str, Option<Timestamp>)> {
-    outputs
-        .iter()
-        .filter_map(|output| match output {
-            Output::Alert(alert) => Some((alert.kind, alert.target.name.as_str(), alert.fired_at)),
-            Output::Propose(_) | Output::Observe(..) | Output::Report(_) | Output::Ask(_) => None,
-        })
+    alerted(outputs)
+        .filter(|alert| !is_about_a_case(alert))
+        .map(|alert| (alert.kind, alert.target.name.as_str(), alert.fired_at))
+        .collect()
+}
+
+/// What was told of cases.
+fn case_alerts(outputs: &[Output]) -> Vec<(AlertKind, &str)> {
+    alerted(outputs)
+        .filter(|alert| is_about_a_case(alert))
+        .map(|alert| (alert.kind, alert.target.name.as_str()))
         .collect()
 }
 
@@ -106,6 +124,10 @@ fn the_pod_that_leaks_is_the_one_that_is_acted_on() {
             (AlertKind::TriggerPending, "web-1", None),
             (AlertKind::TriggerFiring, "web-1", Some(at(60))),
         ]
+    );
+    assert_eq!(
+        case_alerts(&outputs).first(),
+        Some(&(AlertKind::CaseOpened, "web"))
     );
     let proposed = proposals(&outputs);
     assert_eq!(proposed.len(), 1);
@@ -169,10 +191,7 @@ fn a_target_that_is_gone_resolves() {
     (gone.deleted, gone.observed_at) = (true, at(50));
     scene.object(gone);
     let outputs = scene.tick(60, &[("web-2", Some(40.0)), ("web-3", Some(40.0))]);
-    let resolved = outputs.iter().find_map(|output| match output {
-        Output::Alert(alert) => Some(alert.as_ref()),
-        Output::Propose(_) | Output::Observe(..) | Output::Report(_) | Output::Ask(_) => None,
-    });
+    let resolved = alerted(&outputs).next();
     assert_eq!(resolved.unwrap().reason, "TargetGone");
     assert_eq!(resolved.unwrap().ends_at, Some(at(60)));
 }
@@ -240,7 +259,13 @@ fn a_successor_continues_the_episode_it_was_told_of() {
     }
     let outputs = second.leak(60, &[88.0]);
     assert_eq!(proposals(&outputs)[0].recommendation.name, name);
-    assert!(alerts(&outputs).is_empty());
+    assert!(alerts(&outputs).is_empty() && case_alerts(&outputs).is_empty());
+    let outputs = second.leak(75, &[20.0]);
+    assert_eq!(
+        case_alerts(&outputs),
+        [(AlertKind::CaseResolved, "web")],
+        "the end of the case that its predecessor had told of"
+    );
 }
 
 #[test]

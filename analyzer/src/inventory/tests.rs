@@ -224,80 +224,79 @@ fn a_pod_that_is_bound_later_is_found_on_its_node() {
 }
 
 /// A message as the collector writes it.
-fn told(kind: &str, name: &str, part: serde_json::Value) -> ObjectState {
-    let mut message = serde_json::json!({"apiVersion": "v1", "kind": kind, "namespace": "shop", "name": name,
-        "uid": format!("uid-{name}"), "observedAt": "2026-01-01T00:00:00Z", "deleted": false, "terminating": false});
-    let all = message.as_object_mut().unwrap();
-    all.extend(part.as_object().unwrap().clone());
-    serde_json::from_value(message).unwrap()
+fn told(kind: &str, name: &str, part: &str) -> ObjectState {
+    let message = format!(
+        r#"{{"apiVersion": "v1", "kind": "{kind}", "namespace": "shop", "name": "{name}", "uid": "uid-{name}",
+        "observedAt": "2026-01-01T00:00:00Z", "deleted": false, "terminating": false, {part}}}"#
+    );
+    serde_json::from_str(&message).unwrap()
+}
+
+const OWNED: &str = r#""owners": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "uid-web"}]"#;
+
+/// A pod that has no volume yet, and calls a Service.
+fn waiting() -> ObjectState {
+    let pod = r#""labels": {"app": "web"}, "pod": {"phase": "Pending", "containers": [],
+        "needs": [{"kind": "PersistentVolumeClaim", "name": "media", "via": "volume", "optional": false}],
+        "calls": [{"namespace": "shop", "name": "orders"}]}"#;
+    told("Pod", "web-1", &format!("{OWNED}, {pod}"))
+}
+
+/// Everything that the pod stands on, and what stands on it.
+fn around() -> [ObjectState; 9] {
+    let set = |number: u8| {
+        format!(
+            r#"{OWNED}, "revision": {{"number": {number}, "hash": "h", "replicas": 1, "ready": 0,
+            "template": {{"containers[app].image": "web:{number}"}}}}"#
+        )
+    };
+    let parts = [
+        (
+            "Service",
+            "web-service",
+            r#""service": {"selector": {"app": "web"}, "ready": 0, "notReady": 1}"#,
+        ),
+        (
+            "Service",
+            "orders",
+            r#""service": {"selector": {"app": "orders"}, "ready": 2, "notReady": 0}"#,
+        ),
+        (
+            "PersistentVolumeClaim",
+            "media",
+            r#""claim": {"phase": "Pending", "storageClass": "fast"}"#,
+        ),
+        (
+            "ResourceQuota",
+            "limits",
+            r#""quota": {"hard": {"pods": 9.0}, "used": {"pods": 9.0}}"#,
+        ),
+        (
+            "HorizontalPodAutoscaler",
+            "scaler",
+            r#""autoscaler": {"scalesKind": "Deployment", "scalesName": "web", "minReplicas": 1, "maxReplicas": 4,
+            "desiredReplicas": 4, "currentReplicas": 3}"#,
+        ),
+        (
+            "PodDisruptionBudget",
+            "budget",
+            r#""budget": {"matchLabels": {"app": "web"}, "disruptionsAllowed": 0}"#,
+        ),
+        (
+            "Job",
+            "import",
+            r#""job": {"active": 0, "succeeded": 0, "failed": 3, "backoffLimit": 2}"#,
+        ),
+        ("ReplicaSet", "web-a", &set(1)),
+        ("ReplicaSet", "web-b", &set(2)),
+    ];
+    parts.map(|(kind, name, part)| told(kind, name, part))
 }
 
 #[test]
-fn whatever_the_collector_tells_is_found_by_whom_it_concerns() {
-    use serde_json::json;
-    let owner =
-        json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "uid-web"}]);
-    let set = |number: i64, image: &str| {
-        json!({"owners": owner, "revision": {"number": number, "hash": "h",
-        "template": {"containers[app].image": image}, "replicas": 1, "ready": 0}})
-    };
-    let pod = told(
-        "Pod",
-        "web-1",
-        json!({"labels": {"app": "web"}, "owners": owner, "pod": {"phase": "Pending", "containers": [],
-        "needs": [{"kind": "PersistentVolumeClaim", "name": "media", "via": "volume", "optional": false}],
-        "calls": [{"namespace": "shop", "name": "orders"}]}}),
-    );
-    let inventory = known([
-        pod.clone(),
-        told("ReplicaSet", "web-a", set(1, "web:1")),
-        told("ReplicaSet", "web-b", set(2, "web:2")),
-        told(
-            "Service",
-            "web-service",
-            json!({"service": {"selector": {"app": "web"}, "ready": 0, "notReady": 1}}),
-        ),
-        told(
-            "Service",
-            "orders",
-            json!({"service": {"selector": {"app": "orders"}, "ready": 2, "notReady": 0}}),
-        ),
-        told(
-            "PersistentVolumeClaim",
-            "media",
-            json!({"claim": {"phase": "Pending", "storageClass": "fast"}}),
-        ),
-        told(
-            "ResourceQuota",
-            "limits",
-            json!({"quota": {"hard": {"pods": 9.0}, "used": {"pods": 9.0}}}),
-        ),
-        told(
-            "HorizontalPodAutoscaler",
-            "scaler",
-            json!({"autoscaler": {"scalesKind": "Deployment", "scalesName": "web",
-            "minReplicas": 1, "maxReplicas": 4, "desiredReplicas": 4, "currentReplicas": 3}}),
-        ),
-        told(
-            "PodDisruptionBudget",
-            "budget",
-            json!({"budget": {"matchLabels": {"app": "web"}, "disruptionsAllowed": 0}}),
-        ),
-        told(
-            "Job",
-            "import",
-            json!({"job": {"active": 0, "succeeded": 0, "failed": 3, "backoffLimit": 2}}),
-        ),
-    ]);
-    let revisions = inventory.revisions_of("uid-web");
-    assert_eq!(names(revisions.iter().copied()), ["web-b", "web-a"]);
-    let newest = revisions[0].revision.as_ref().unwrap();
-    assert_eq!(newest.template["containers[app].image"], "web:2");
-    assert_eq!(
-        names(inventory.pods_of("uid-web")),
-        ["web-1"],
-        "a revision is no pod"
-    );
+fn what_the_collector_tells_of_a_pods_surroundings_is_found_from_the_pod() {
+    let pod = waiting();
+    let inventory = known(around().into_iter().chain([pod.clone()]));
     assert_eq!(names(inventory.services_selecting(&pod)), ["web-service"]);
     let service = inventory.service("shop", "web-service").unwrap();
     assert_eq!(names(inventory.pods_behind(service)), ["web-1"]);
@@ -309,13 +308,21 @@ fn whatever_the_collector_tells_is_found_by_whom_it_concerns() {
     assert_eq!(claim.claim.as_ref().unwrap().phase, "Pending");
     let quota = inventory.quotas("shop").next().unwrap();
     assert!(crate::evidence::is_used_up(quota.quota.as_ref().unwrap()));
-    let web = Target {
-        uid: "uid-web".to_owned(),
-        ..target("Deployment", "web")
-    };
+    assert_eq!(names(inventory.budgets_covering(&pod)), ["budget"]);
+}
+
+#[test]
+fn what_the_collector_tells_of_a_workload_is_found_from_the_workload() {
+    let inventory = known(around().into_iter().chain([waiting()]));
+    let revisions = inventory.revisions_of("uid-web");
+    assert_eq!(names(revisions.iter().copied()), ["web-b", "web-a"]);
+    let newest = revisions[0].revision.as_ref().unwrap();
+    assert_eq!(newest.template["containers[app].image"], "web:2");
+    let pods = names(inventory.pods_of("uid-web"));
+    assert_eq!(pods, ["web-1"], "a revision is no pod");
+    let web = target("Deployment", "web");
     let scaler = inventory.autoscalers_of(&web).next().unwrap();
     assert_eq!(scaler.autoscaler.as_ref().unwrap().current_replicas, 3);
-    assert_eq!(names(inventory.budgets_covering(&pod)), ["budget"]);
     let job = inventory.find("Job", "shop", "import").unwrap();
     assert_eq!(job.job.unwrap().failed, 3);
 }

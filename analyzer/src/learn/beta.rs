@@ -53,6 +53,11 @@ impl Beta {
         self.quantile(0.1)
     }
 
+    /// The rate that the true one stays below with a probability of 90 %.
+    pub fn upper(self) -> f64 {
+        self.quantile(0.9)
+    }
+
     /// The probability that the rate is at most `x`.
     pub fn below(self, x: f64) -> f64 {
         if x <= 0.0 {
@@ -86,6 +91,7 @@ impl Beta {
     }
 }
 
+#[expect(clippy::many_single_char_names, reason = "the letters of DLMF 8.17.22")]
 fn fraction(a: f64, b: f64, x: f64) -> f64 {
     let guarded = |value: f64| if value.abs() < TINY { TINY } else { value };
     let mut c = 1.0;

@@ -6,7 +6,7 @@
 //!
 //! | cases | method |
 //! | --- | --- |
-//! | none | no calibration |
+//! | fewer than [`LEAST`] | no calibration |
 //! | fewer than [`FEW`] | the base rate of the source, after Laplace: what is stated does not count yet |
 //! | fewer than [`MANY`] | beta calibration (Kull, Silva Filho and Flach 2017) |
 //! | more | isotonic regression (Zadrozny and Elkan 2002), drawn towards the base rate by [`WEIGHT`] cases |
@@ -18,12 +18,16 @@
 //! A diagnosis counts as right when people say that it named the cause, wrong
 //! when they say that it did not, even if the target recovered. Where they say
 //! nothing, it is as right as its remedy helped, if that remedy is one for
-//! the cause ([`super::mends`]); otherwise it is not counted. The diagnoses of one case
-//! count as one.
+//! the cause ([`super::mends`]); otherwise it is not counted. What others said who were
+//! asked is compared with the cause that turned out so: a model is calibrated also where
+//! the rules decide. Where all that is known is which cause it was not, only who named
+//! that one was wrong. What one source said in one case counts as one.
 //!
 //! Pure: no IO, no clock.
 
 use std::collections::BTreeMap;
+
+use schemas::{diagnosis::FailureMode, outcome::Claim};
 
 use super::{Said, Taught, mends};
 
@@ -32,6 +36,10 @@ mod isotonic;
 
 use curve::Curve;
 use isotonic::Isotonic;
+
+/// Cases below which nothing is said: five that were all right are the fewest after which a share
+/// above a half is sure at 95 % (the fifth root of 0.05 is 0.55, the fourth 0.47).
+pub const LEAST: u32 = 5;
 
 /// Cases below which the base rate alone is used. A curve of three parameters needs some twenty.
 pub const FEW: u32 = 20;
@@ -60,6 +68,8 @@ pub struct Calibrated {
 /// How a confidence is calibrated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
+    /// Not at all: too few cases.
+    TooFew,
     /// The base rate of the source.
     BaseRate,
     /// Beta calibration.
@@ -72,6 +82,7 @@ impl Method {
     /// The method in words.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::TooFew => "too-few",
             Self::BaseRate => "base-rate",
             Self::Beta => "beta",
             Self::Isotonic => "isotonic",
@@ -133,14 +144,7 @@ enum Map {
 impl Sources {
     pub(super) fn of(taught: &[Taught<'_>]) -> Self {
         let mut cases: BTreeMap<(String, &str), Vec<(f64, f64)>> = BTreeMap::new();
-        for one in taught {
-            let Some((source, case, stated)) = about(one) else {
-                continue;
-            };
-            let Some(right) = right(one) else {
-                continue;
-            };
-            let point = (stated, right);
+        for (source, case, point) in taught.iter().flat_map(statements) {
             if family(source) == RULE {
                 cases
                     .entry((RULE.to_owned(), case))
@@ -178,7 +182,8 @@ impl Sources {
                 .filter(|_| family(source) == RULE)
         };
         let chosen = enough.or_else(shared).or(own)?;
-        stated.is_finite().then(|| Calibrated {
+        let counts = stated.is_finite() && chosen.on >= LEAST;
+        counts.then(|| Calibrated {
             confidence: chosen.confidence(stated.clamp(0.0, 1.0)),
             on: chosen.on,
             method: chosen.method(),
@@ -232,6 +237,7 @@ impl Source {
 
     const fn method(&self) -> Method {
         match &self.map {
+            Map::BaseRate if self.on < LEAST => Method::TooFew,
             Map::BaseRate => Method::BaseRate,
             Map::Beta(_) => Method::Beta,
             Map::Isotonic(_) => Method::Isotonic,
@@ -256,20 +262,56 @@ impl Source {
     }
 }
 
-/// Who stated how much about which case.
-fn about<'a>(taught: &Taught<'a>) -> Option<(&'a str, &'a str, f64)> {
-    let of_outcome = taught.outcome.map(|it| {
-        let case = it.case.as_ref().unwrap_or(&it.action_uid);
-        (it.source.as_str(), case.as_str(), it.stated_confidence)
+/// What is known of who said what.
+struct About<'a> {
+    source: &'a str,
+    case: &'a str,
+    mode: Option<FailureMode>,
+    stated: Option<f64>,
+    claims: &'a [Claim],
+}
+
+/// One statement: who made it, in which case, how sure, and whether it was right, 1 or 0.
+type Statement<'a> = (&'a str, &'a str, (f64, f64));
+
+/// Every statement that turned out right or wrong.
+fn statements<'a>(taught: &Taught<'a>) -> Vec<Statement<'a>> {
+    let Some(about) = about(taught) else {
+        return Vec::new();
+    };
+    let right = right(taught);
+    let own = about.stated.zip(right);
+    let own = own.map(|point| (about.source, about.case, point));
+    let claims = about.claims.iter().filter_map(|claim| {
+        let mode = claim.mode.parse().ok()?;
+        let right = claim_right(mode, about.mode, right, taught.said())?;
+        Some((
+            claim.source.as_str(),
+            about.case,
+            (claim.stated_confidence, right),
+        ))
+    });
+    own.into_iter().chain(claims).collect()
+}
+
+fn about<'a>(taught: &Taught<'a>) -> Option<About<'a>> {
+    let of_outcome = taught.outcome.map(|it| About {
+        source: &it.source,
+        case: it.case.as_ref().unwrap_or(&it.action_uid),
+        mode: it.mode.as_deref().and_then(|mode| mode.parse().ok()),
+        stated: it.stated_confidence,
+        claims: &it.claims,
     });
     let of_opinions = || {
-        taught.opinions.map(|it| {
-            let case = it.case.as_ref().unwrap_or(&it.action_uid);
-            (it.source.as_str(), case.as_str(), it.stated_confidence)
+        taught.opinions.map(|it| About {
+            source: &it.source,
+            case: it.case.as_ref().unwrap_or(&it.action_uid),
+            mode: it.mode.as_deref().and_then(|mode| mode.parse().ok()),
+            stated: it.stated_confidence,
+            claims: &it.claims,
         })
     };
-    let (source, case, stated) = of_outcome.or_else(of_opinions)?;
-    Some((source, case, stated?))
+    of_outcome.or_else(of_opinions)
 }
 
 /// Whether the diagnosis was right, 1 or 0; none where that is not known.
@@ -284,6 +326,25 @@ fn right(taught: &Taught<'_>) -> Option<f64> {
                 .is_some_and(|mode| mends(mode, outcome.remedy));
             fits.then(|| f64::from(u8::from(outcome.result.helped())))
         }
+    }
+}
+
+/// Whether a claim of `mode` was right beside a diagnosis of `diagnosed` that was `right`, 1 or 0.
+fn claim_right(
+    mode: FailureMode,
+    diagnosed: Option<FailureMode>,
+    right: Option<f64>,
+    said: Said,
+) -> Option<f64> {
+    if let Said::Wrong(Some(cause)) = said {
+        return Some(f64::from(u8::from(cause == mode)));
+    }
+    let same = diagnosed? == mode;
+    match (right? > 0.5, same) {
+        (true, same) => Some(f64::from(u8::from(same))),
+        (false, true) => Some(0.0),
+        // It was not what the diagnosis said; whether it was this one is not known.
+        (false, false) => None,
     }
 }
 

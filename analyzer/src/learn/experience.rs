@@ -48,6 +48,8 @@ pub struct Posterior {
     pub mean: f64,
     /// The share that is exceeded with a probability of 90 %.
     pub lower: f64,
+    /// The share that is not reached with a probability of 90 %.
+    pub upper: f64,
 }
 
 /// What is known of one combination.
@@ -127,6 +129,7 @@ impl Table {
             did_not: own.did_not,
             mean: belief.mean(),
             lower: belief.lower(),
+            upper: belief.upper(),
         }
     }
 

@@ -42,8 +42,8 @@ struct Told {
 /// # Errors
 /// When it is not one, or was altered.
 pub fn lesson(line: &[u8]) -> Result<Option<Lesson>, Error> {
-    let link = journal::link(line).ok_or(Error::NotALine)?;
-    if !link.is_whole {
+    let place = journal::link(line).ok_or(Error::NotALine)?;
+    if !place.is_whole {
         return Err(Error::Altered);
     }
     let event: Envelope<Told> = serde_json::from_slice(line).map_err(|_error| Error::NotALine)?;

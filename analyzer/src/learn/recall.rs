@@ -113,6 +113,11 @@ impl Cases {
         Self { known }
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Recalled)> {
+        let known = self.known.iter();
+        known.map(|(fingerprint, recalled)| (fingerprint.as_str(), recalled))
+    }
+
     pub(super) fn recall(&self, fingerprint: &str) -> Option<&Recalled> {
         self.known.get(fingerprint)
     }

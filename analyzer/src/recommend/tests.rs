@@ -14,6 +14,7 @@ struct Scene {
     accepted: Accepted,
     inventory: Inventory,
     actions: Vec<Arc<HealingAction>>,
+    sizing: Sizing,
     proposals: Proposals,
     offender: &'static str,
     since: i64,
@@ -26,6 +27,7 @@ fn scene(policy: &HealingPolicy) -> Scene {
         accepted: accept(policy, &bounds()).unwrap(),
         inventory,
         actions: Vec::new(),
+        sizing: Sizing::default(),
         proposals: Proposals::default(),
         offender: "uid-web-1",
         since: 100,
@@ -58,6 +60,7 @@ impl Scene {
         let around = Circumstances {
             inventory: &self.inventory,
             actions: &actions,
+            sizing: &self.sizing,
             proposals: Some(&self.proposals),
             most_open: 2,
             at: at(now),
@@ -253,4 +256,52 @@ fn modes_decide_between_nothing_a_dry_run_and_an_action() {
     assert!(!mode(Mode::Manual).unwrap().spec.dry_run);
     let none = scene(&policy("p").mode(Mode::Automatic).build()).decide(130);
     assert_eq!(none, Err(Held::NoAction));
+}
+
+#[test]
+fn a_recommended_size_waits_for_samples_and_is_then_said_in_numbers() {
+    use crate::sizing::{Container, Resource, Usage};
+    use schemas::policy::{Recommended, ResizeAction};
+
+    let mut policy = policy("p").remedy("fit", 50, Remedy::Resize).build();
+    policy.spec.actions[0].resize_action = Some(ResizeAction {
+        recommended: Some(Recommended {
+            min_samples: 2,
+            ..Recommended::default()
+        }),
+        ..ResizeAction::default()
+    });
+    let mut scene = scene(&policy);
+    let held = scene.decide(130).unwrap_err();
+    assert_eq!(
+        held.to_string(),
+        "no memory is recommended for container app of Deployment/web yet: 0 of 2 samples"
+    );
+    for second in [100, 115] {
+        scene.sizing.take(Usage {
+            of: Container {
+                namespace: "shop".into(),
+                kind: "Deployment".into(),
+                name: "web".into(),
+                container: "app".into(),
+            },
+            at: at(second),
+            resource: Resource::Memory,
+            value: 480.0 * 1024.0 * 1024.0,
+        });
+    }
+
+    let spec = scene.decide(130).unwrap().spec;
+
+    let resize = spec.action.resize_action.unwrap();
+    assert_eq!(resize.recommended, None);
+    assert_eq!(resize.container.as_deref(), Some("app"));
+    let limit = schemas::quantity::parse(&resize.limits["memory"]).unwrap();
+    assert!(limit >= 480.0 * 1.15 * 1024.0 * 1024.0, "{limit}");
+    let evidence = spec.diagnosis.unwrap().evidence;
+    let says = &evidence.last().unwrap().statement;
+    assert!(
+        says.contains("peak of 480.000") && says.contains("2 samples since"),
+        "{says}"
+    );
 }

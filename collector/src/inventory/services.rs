@@ -94,11 +94,11 @@ pub(super) fn callers<'a>(pods: impl Iterator<Item = (&'a Key, &'a Seen)>, key: 
     .collect()
 }
 
-/// Whether there is a Service called `called`, and it does not send to the caller itself.
+/// Whether there is a Service called `called`, and it does not send to the pod itself.
 pub(super) fn is_called(
     objects: &BTreeMap<Key, Seen>,
     called: &ServiceName,
-    caller: &ObjectState,
+    pod: &ObjectState,
 ) -> bool {
     let key = key_of(&called.namespace, &called.name);
     let Some(Seen { state, .. }) = objects.get(&key) else {
@@ -106,9 +106,9 @@ pub(super) fn is_called(
     };
     let selector = state.service.iter().flat_map(|service| &service.selector);
     let mut labels = selector.peekable();
-    let is_own = called.namespace == caller.target.namespace
+    let is_own = called.namespace == pod.target.namespace
         && labels.peek().is_some()
-        && labels.all(|(label, value)| caller.labels.get(label) == Some(value));
+        && labels.all(|(label, value)| pod.labels.get(label) == Some(value));
     !is_own
 }
 

@@ -143,12 +143,12 @@ fn host_in(part: &str, is_host: bool) -> Option<String> {
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let address = authority.rsplit('@').next().unwrap_or_default();
-    let mut pieces = address.split(':');
-    let host = pieces.next().unwrap_or_default();
-    let has_port = match pieces.next() {
+    let mut split = address.split(':');
+    let host = split.next().unwrap_or_default();
+    let has_port = match split.next() {
         None => false,
-        Some(port) => {
-            let number: u16 = port.parse().ok().filter(|_| is_number(port))?;
+        Some(digits) => {
+            let number: u16 = digits.parse().ok().filter(|_| is_number(digits))?;
             number > 0
         }
     };

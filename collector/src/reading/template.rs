@@ -119,10 +119,7 @@ fn resources(fields: &mut BTreeMap<String, Field>, path: &str, value: &Value) {
             continue;
         };
         for (resource, amount) in amounts {
-            let text = match amount {
-                Value::String(text) => plain(text),
-                other => hashed(other),
-            };
+            let text = amount.as_str().map_or_else(|| hashed(amount), plain);
             keep(fields, format!("{path}.{resource}"), text);
         }
     }

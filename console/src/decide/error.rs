@@ -57,15 +57,27 @@ pub enum Error {
 
     /// The caller does not hold the verb.
     #[error(
-        "{user} lacks the verb approve on healingactions in the namespace {namespace}: \
+        "{user} lacks the verb {verb} on healingactions in the namespace {namespace}: \
          ask for a RoleBinding to the ClusterRole kubeskippy-approver there"
     )]
     NotAllowed {
         /// Who.
         user: String,
+        /// Which verb.
+        verb: &'static str,
         /// Where.
         namespace: String,
     },
+
+    /// Nobody said what the cause is.
+    #[error(
+        "{0} has no diagnosis to think of: a person created it, or its analyzer was an older one"
+    )]
+    NotDiagnosed(String),
+
+    /// Another cause is named, and the diagnosis is to be useful all the same.
+    #[error("a useful diagnosis named the cause itself: leave --cause out, or say wrong")]
+    CauseOfUseful,
 
     /// There is nothing to decide.
     #[error("nothing to decide about {name}")]

@@ -226,7 +226,7 @@ mod tests {
             consulted: vec![Consulted {
                 source: "model/small".to_owned(),
                 outcome: "TimedOut".to_owned(),
-                said: None,
+                ..Consulted::default()
             }],
             ..Diagnosis::default()
         }

@@ -77,7 +77,7 @@ pub enum Error {
 }
 
 /// Lines, one after the other.
-pub(super) enum Lines {
+pub(crate) enum Lines {
     /// From the bus.
     Bus {
         messages: Box<Ordered>,
@@ -94,7 +94,7 @@ pub(super) enum Lines {
 }
 
 /// Opens the journal.
-pub(super) async fn lines(args: &SourceArgs) -> Result<Lines, Error> {
+pub(crate) async fn lines(args: &SourceArgs) -> Result<Lines, Error> {
     match &args.from_file {
         Some(path) => open(path),
         None => subscribe(args).await,
@@ -151,7 +151,7 @@ async fn subscribe(args: &SourceArgs) -> Result<Lines, Error> {
 
 impl Lines {
     /// How many there are, where that is known.
-    pub(super) const fn count(&self) -> Option<u64> {
+    pub(crate) const fn count(&self) -> Option<u64> {
         match self {
             Self::Bus { count, .. } => Some(*count),
             Self::File { .. } => None,
@@ -159,7 +159,7 @@ impl Lines {
     }
 
     /// The next line.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         match self {
             Self::Bus { left: 0, .. } => Ok(None),
             Self::Bus {

@@ -2,8 +2,16 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use schemas::action::Opinion;
+
 use super::card::Card;
-use crate::decide::Error;
+use crate::{
+    decide::Error,
+    feedback::{self, Thought},
+};
+
+const QUESTION: &str = "[a]pprove  [r]eject  [c]hoose another  [s]kip  [q]uit; \
+    the diagnosis is [u]seful  [w]rong: ";
 
 /// What a person answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +19,7 @@ pub(super) enum Answer {
     Approve,
     Reject(String),
     Choose(String),
+    Think(Thought),
     Skip,
     Quit,
 }
@@ -26,7 +35,7 @@ pub(super) fn is_possible() -> bool {
 /// When the terminal cannot be read or written.
 pub(super) fn ask(card: &Card) -> Result<Answer, Error> {
     loop {
-        let line = prompt("[a]pprove  [r]eject  [c]hoose another  [s]kip  [q]uit: ")?;
+        let line = prompt(QUESTION)?;
         match line.as_str() {
             "a" | "approve" => return Ok(Answer::Approve),
             "r" | "reject" => {
@@ -42,6 +51,18 @@ pub(super) fn ask(card: &Card) -> Result<Answer, Error> {
                     return Ok(Answer::Choose(wanted));
                 }
             }
+            "u" | "useful" => {
+                return Ok(Answer::Think(Thought {
+                    opinion: Opinion::Useful,
+                    cause: None,
+                    comment: None,
+                }));
+            }
+            "w" | "wrong" => {
+                if let Some(thought) = wrong()? {
+                    return Ok(Answer::Think(thought));
+                }
+            }
             // The end of input is no decision.
             "" | "s" | "skip" => return Ok(Answer::Skip),
             "q" | "quit" => return Ok(Answer::Quit),
@@ -50,11 +71,36 @@ pub(super) fn ask(card: &Card) -> Result<Answer, Error> {
     }
 }
 
-fn prompt(question: &str) -> Result<String, Error> {
+/// Asks what the cause is instead, as far as the person knows it.
+fn wrong() -> Result<Option<Thought>, Error> {
+    let cause = prompt("What is the cause instead (a failure mode; empty: not known)? ")?;
+    let cause = match cause.as_str() {
+        "" => None,
+        text => match feedback::cause(text) {
+            Ok(mode) => Some(mode),
+            Err(why) => {
+                show(&format!("{why}\n"))?;
+                return Ok(None);
+            }
+        },
+    };
+    let comment = prompt("Why? ")?;
+    Ok(Some(Thought {
+        opinion: Opinion::Wrong,
+        cause,
+        comment: Some(comment).filter(|comment| !comment.is_empty()),
+    }))
+}
+
+fn show(text: &str) -> Result<(), Error> {
     let mut out = anstream::stderr().lock();
-    write!(out, "{question}")
+    write!(out, "{text}")
         .and_then(|()| out.flush())
-        .map_err(Error::Print)?;
+        .map_err(Error::Print)
+}
+
+fn prompt(question: &str) -> Result<String, Error> {
+    show(question)?;
     let mut answer = String::new();
     std::io::stdin()
         .lock()

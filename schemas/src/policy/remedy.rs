@@ -2,15 +2,13 @@
 //!
 //! Pure: no IO, no clock.
 
-use std::collections::BTreeMap;
-
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
 
-use super::Severity;
+use super::{ResizeAction, Severity};
 
 /// One thing that may be done. The block named after the type holds its
 /// parameters; types that need none may leave it out.
@@ -353,43 +351,6 @@ pub enum Propagation {
     Orphan,
 }
 
-/// New CPU and memory for a container, in place.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.requests) || has(self.limits) || has(self.increasePercent)")
-    .message("resizeAction needs requests, limits or increasePercent: write limits: {memory: 1Gi}"))]
-#[serde(rename_all = "camelCase")]
-pub struct ResizeAction {
-    /// Which container. Empty: the offending one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 63))]
-    pub container: Option<String>,
-
-    /// New requests, such as `{cpu: 500m, memory: 512Mi}`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub requests: BTreeMap<String, String>,
-
-    /// New limits, such as `{cpu: "1", memory: 1Gi}`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub limits: BTreeMap<String, String>,
-
-    /// Raise what is set now by this many percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 400))]
-    pub increase_percent: Option<u32>,
-
-    /// Never beyond these, such as `{memory: 4Gi}`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub maximum: BTreeMap<String, String>,
-
-    /// Also change the workload's template, so that new pods are born with the new size.
-    #[serde(default = "yes")]
-    pub follow_template: bool,
-
-    /// Roll the workload when a pod cannot be resized in place.
-    #[serde(default)]
-    pub allow_rollout: bool,
-}
-
 /// Which revision to go back to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -485,10 +446,6 @@ pub struct Webhook {
 
 fn fifty() -> i32 {
     50
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn five_minutes() -> Duration {

@@ -344,6 +344,11 @@ impl<'a> Scene<'a> {
         let begun = std::time::Instant::now();
         loop {
             let actions = self.actions().await;
+            let begun_so_far = actions.iter().filter(|action| has_begun(action)).count();
+            // A place that a killed actuator had entered holds an action back for a while only.
+            let is_used_up = begun_so_far >= self.budget;
+            let is_done =
+                |action: &&HealingAction| is_over(action) || (is_used_up && waits(action));
             let open: Vec<_> = actions.iter().filter(|action| !is_done(action)).collect();
             if open.is_empty() {
                 return Ok(actions);
@@ -416,11 +421,18 @@ pub(super) fn status_of(action: &HealingAction) -> HealingActionStatus {
     action.status.clone().unwrap_or_default()
 }
 
-/// Whether it ended, or was never begun because the budget is used up.
-fn is_done(action: &HealingAction) -> bool {
-    let status = status_of(action);
-    let held = status.reason.as_deref() == Some("PolicyBudget");
-    status.phase.is_final() || (status.started_at.is_none() && held)
+fn is_over(action: &HealingAction) -> bool {
+    status_of(action).phase.is_final()
+}
+
+fn has_begun(action: &HealingAction) -> bool {
+    status_of(action).started_at.is_some()
+}
+
+/// Whether it was not begun, because the policy's budget held it back when it was last judged.
+fn waits(action: &HealingAction) -> bool {
+    let held = status_of(action).reason.as_deref() == Some("PolicyBudget");
+    held && !has_begun(action)
 }
 
 fn told(action: &HealingAction) -> String {

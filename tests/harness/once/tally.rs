@@ -115,6 +115,14 @@ fn count(
     tally.asked += 1;
     tally.begun += usize::from(status.started_at.is_some());
     *tally.phases.entry(status.phase.to_string()).or_default() += 1;
+    let verified = status
+        .verification
+        .as_ref()
+        .map(|seen| seen.outcome.as_str());
+    if status.phase == Phase::Succeeded && verified != Some("Recovered") {
+        let text = format!("{name} succeeded, and its verification saw {verified:?}");
+        tally.wrong.push(text);
+    }
     let recorded = |effect: Effect| {
         let steps = status.plan.iter().filter(|step| step.called_at.is_some());
         steps

@@ -55,10 +55,12 @@ pub(super) fn largest<'a, 'v>(
 where
     'a: 'v,
 {
-    let names = views.flat_map(|view| view.pods.first()).filter_map(|pod| {
-        let name = pod.pod.as_ref()?.node.as_str();
-        nodes.get(name).map(|node| node.target.name.as_str())
-    });
+    let names = views
+        .filter_map(|view| view.pods.first())
+        .filter_map(|pod| {
+            let name = pod.pod.as_ref()?.node.as_str();
+            nodes.get(name).map(|node| node.target.name.as_str())
+        });
     let names: BTreeSet<&str> = names.collect();
     let hosted: Vec<(&'a ObjectState, Vec<&'a ObjectState>)> = names
         .into_iter()

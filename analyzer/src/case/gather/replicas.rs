@@ -9,7 +9,7 @@ use crate::evidence::Fact;
 
 /// Replica counts of an owner.
 pub(super) fn of<'a>(view: &View<'a>, tick: &Tick<'a>) -> Vec<Draft> {
-    let states = view.owner.into_iter().flat_map(|owner| {
+    let states = view.owner.into_iter().filter_map(|owner| {
         let own = owner.replicas.is_some().then_some(owner);
         own.or_else(|| governed(owner, tick))
     });

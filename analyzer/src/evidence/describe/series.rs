@@ -38,15 +38,15 @@ pub(super) fn sentence(series: &Measurement, since: Timestamp) -> String {
 
 fn usage(series: &Measurement, since: Timestamp) -> String {
     let shape = &series.shape;
-    let shown = |number| value(series.metric, number);
+    let told = |number| value(series.metric, number);
     let mut parts = vec![match series.limit.filter(|limit| *limit > 0.0) {
         Some(limit) => {
-            let share = percent(shape.level / limit);
-            format!("{} now, {share} of {}", shown(shape.level), shown(limit))
+            let percent = percent(shape.level / limit);
+            format!("{} now, {percent} of {}", told(shape.level), told(limit))
         }
-        None => format!("{} now", shown(shape.level)),
+        None => format!("{} now", told(shape.level)),
     }];
-    let (min, max) = (shown(shape.min), shown(shape.max));
+    let (min, max) = (told(shape.min), told(shape.max));
     parts.push(format!(
         "between {min} and {max} in {} samples",
         shape.count
@@ -57,7 +57,7 @@ fn usage(series: &Measurement, since: Timestamp) -> String {
 
 /// What it does over time, as far as that is clear.
 fn trend(series: &Measurement, shape: &Shape, since: Timestamp) -> Vec<String> {
-    let shown = |number| value(series.metric, number);
+    let told = |number| value(series.metric, number);
     let mut parts = Vec::new();
     if shape.linearity >= 0.5 && shape.slope_per_hour.abs() > 0.0 {
         let word = if shape.slope_per_hour > 0.0 {
@@ -65,14 +65,14 @@ fn trend(series: &Measurement, shape: &Shape, since: Timestamp) -> Vec<String> {
         } else {
             "falls"
         };
-        let slope = shown(shape.slope_per_hour.abs());
+        let slope = told(shape.slope_per_hour.abs());
         let line = percent(shape.linearity);
         parts.push(format!(
             "{word} by {slope} an hour since {since} (a line explains {line})"
         ));
     } else if let Some(change) = shape.change {
         let word = if change.by > 0.0 { "rose" } else { "fell" };
-        let (by, at) = (shown(change.by.abs()), change.at);
+        let (by, at) = (told(change.by.abs()), change.at);
         let sure = percent(change.confidence);
         parts.push(format!("{word} by {by} at {at} ({sure} sure)"));
     }

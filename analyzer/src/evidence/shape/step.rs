@@ -76,7 +76,7 @@ fn ranks(points: &[Point]) -> Vec<f64> {
     let mut below = 0_u32;
     for equal in order.chunk_by(|(_, one), (_, other)| one.total_cmp(other).is_eq()) {
         let many = u32::try_from(equal.len()).unwrap_or(u32::MAX);
-        let rank = f64::from(below) + (f64::from(many) + 1.0) / 2.0;
+        let rank = f64::from(below) + f64::midpoint(f64::from(many), 1.0);
         for (place, _) in equal {
             if let Some(slot) = ranks.get_mut(*place) {
                 *slot = rank;

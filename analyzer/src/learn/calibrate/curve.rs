@@ -167,6 +167,7 @@ fn slopes(rows: &[Row], parameters: Three, free: [bool; 3]) -> (Three, [Three; 3
 }
 
 /// Solves three linear equations with a symmetric positive matrix, by Cramer's rule.
+#[expect(clippy::many_single_char_names, reason = "the entries of a matrix")]
 fn solve(m: [Three; 3], v: Three) -> Three {
     let [[a, b, c], [_, d, e], [_, _, f]] = m;
     let (aa, bb, cc) = (d * f - e * e, c * e - b * f, b * e - c * d);

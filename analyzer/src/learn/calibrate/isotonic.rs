@@ -28,21 +28,29 @@ impl Pool {
     }
 }
 
+/// What was stated alike has one value: it is put together before any violator is looked for, so
+/// that a wrong statement is not pooled with lesser ones because it comes before a right one.
+fn alike(points: &[Point]) -> impl Iterator<Item = Pool> {
+    let levels = points.chunk_by(|a, b| a.stated.total_cmp(&b.stated).is_eq());
+    levels.filter_map(|level| {
+        let first = level.first()?;
+        Some(Pool {
+            from: first.stated,
+            to: first.stated,
+            right: level.iter().map(|point| point.right * point.weight).sum(),
+            weight: level.iter().map(|point| point.weight).sum(),
+        })
+    })
+}
+
 impl Isotonic {
     /// Fits the points, which are sorted by what was stated.
     pub(super) fn fit(points: &[Point]) -> Self {
         let mut pools: Vec<Pool> = Vec::new();
-        for point in points {
-            pools.push(Pool {
-                from: point.stated,
-                to: point.stated,
-                right: point.right * point.weight,
-                weight: point.weight,
-            });
+        for level in alike(points) {
+            pools.push(level);
             while let [.., before, last] = pools.as_mut_slice() {
-                // What was stated alike has one value.
-                let alike = before.to >= last.from;
-                if !alike && before.level() < last.level() {
+                if before.level() < last.level() {
                     break;
                 }
                 before.to = last.to;

@@ -65,7 +65,7 @@ fn a_service_is_told_with_the_endpoints_of_all_its_slices() {
     let second = slice("b", "web", "IPv4", (1, 0));
     assert_eq!(
         show(&mut inventory, Kind::EndpointSlice, second),
-        [web.clone()]
+        std::slice::from_ref(&web)
     );
     let other_family = slice("c", "web", "IPv6", (2, 0));
     show(&mut inventory, Kind::EndpointSlice, other_family);
@@ -172,11 +172,11 @@ fn the_newest_revisions_are_told_and_older_ones_thinned() {
     assert!(show(&mut inventory, Kind::ReplicaSet, revision("b", 2, 1)).is_empty());
 
     let changed = show(&mut inventory, Kind::ReplicaSet, revision("a", 6, 0));
-    assert_eq!(changed, [old.clone()], "a rollback");
+    assert_eq!(changed, std::slice::from_ref(&old), "a rollback");
     assert_eq!(told(&inventory), ["a", "d", "e"]);
 
     let gone = inventory.gone(&scope(Kind::ReplicaSet), &old, "a");
-    assert_eq!(gone, [old.clone()]);
+    assert_eq!(gone, std::slice::from_ref(&old));
     assert!(inventory.telling(&old).unwrap().state.deleted);
     assert!(!inventory.told_end(&old, "a"));
     assert_eq!(
