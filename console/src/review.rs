@@ -100,7 +100,7 @@ async fn go_through(place: &Place, cards: &[Card]) -> Result<(), Error> {
             Ok(false) => return Ok(()),
             // Somebody was faster, or may not: the next one is asked about all the same.
             Err(error) => {
-                print::line(&format!("{}\n", runtime::chain(&error))).map_err(Error::Print)?
+                print::line(&format!("{}\n", runtime::chain(&error))).map_err(Error::Print)?;
             }
         }
     }
@@ -120,8 +120,7 @@ async fn answer(place: &Place, card: &Card) -> Result<bool, Error> {
         answer = dialogue::ask(card)?;
     }
     let said = match answer {
-        Answer::Think(_) => return Ok(true),
-        Answer::Skip => return Ok(true),
+        Answer::Think(_) | Answer::Skip => return Ok(true),
         Answer::Quit => return Ok(false),
         Answer::Approve => {
             let user = decide::who(&place).await?;

@@ -1,6 +1,6 @@
 //! Servers of models: a real one, and one that answers as a test says.
 //!
-//! [`ModelServer`] speaks both APIs (Ollama's and the chat completions of OpenAI), streamed and
+//! [`ModelServer`] speaks both APIs (Ollama's and the chat completions of `OpenAI`), streamed and
 //! not, and is as hostile as its closure: it may refuse, hang, cut an answer, or send for ever.
 //! [`RealModel`] runs the kit's small model. Both end when they are dropped.
 

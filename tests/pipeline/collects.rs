@@ -145,10 +145,10 @@ async fn what_pods_stand_on_is_told(shared: &Shared) {
     })
     .await;
     told(&stack, "an autoscaler", |objects| {
-        let scaler = find(objects, "HorizontalPodAutoscaler", "orders")?;
-        let scales = scaler.autoscaler.as_ref()?;
-        let is_it = scales.scales_name == "orders" && scales.max_replicas == 4;
-        (is_it && scales.current_replicas == 2).then_some(())
+        let found = find(objects, "HorizontalPodAutoscaler", "orders")?;
+        let scaler = found.autoscaler.as_ref()?;
+        let is_it = scaler.scales_name == "orders" && scaler.max_replicas == 4;
+        (is_it && scaler.current_replicas == 2).then_some(())
     })
     .await;
     told(&stack, "a Service with two ready endpoints", |objects| {

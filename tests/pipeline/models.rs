@@ -247,7 +247,7 @@ async fn answers_in_the_schema(mut model: RealModel, provider: &str) {
     let late = model::ask_within(&*real, &long(), Duration::from_millis(300)).await;
     assert_eq!(late.reply, Err(Refusal::TimedOut));
     let request = long();
-    let asked = async { model::ask_within(&*real, &request, Duration::from_secs(60)).await };
+    let asked = async { model::ask_within(&*real, &request, Duration::from_mins(1)).await };
     let killed = async {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         model.kill();

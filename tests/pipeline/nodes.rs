@@ -224,7 +224,7 @@ async fn a_node_that_is_not_ready_is_closed(shared: &Shared) {
 
     let system = kubectl.in_namespace(SYSTEM);
     let path = "jsonpath={range .items[?(@.spec.policyName=='close')]}{.status.finishedAt}|{.status.phase} {.status.reason} {.spec.targetResource.name}{end}";
-    let wait = Duration::from_secs(120);
+    let wait = Duration::from_mins(2);
     let end = harness::until("the node's action", wait, async || {
         let said = system.ok(&["get", "healingactions", "-o", path]);
         match said.split_once('|') {

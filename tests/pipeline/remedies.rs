@@ -392,7 +392,11 @@ async fn a_storm_of_sick_pods_stops_healing_which_resumes_after_it(shared: &Shar
     let evictions = writes(shared, &stack).keep(|entry| entry.subresource == "eviction");
     assert!(evictions.entries().len() < 10, "{evictions:?}");
 
-    // all but three of those that wait get well, and the quiet that follows lets these go on
+    calm_after_a_storm(&stack).await;
+}
+
+/// All but three of those that wait get well, and the quiet that follows lets these go on.
+async fn calm_after_a_storm(stack: &Stack<'_>) {
     let waiting = |action: &&HealingAction| !phase_of(action).is_final();
     let still_sick: Vec<String> = stack
         .actions()

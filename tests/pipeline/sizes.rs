@@ -55,19 +55,8 @@ fn report(stack: &Stack<'_>, pod: &str, limit: &str) {
     ]);
 }
 
-async fn a_recommended_size_is_applied_in_numbers(shared: &Shared) {
-    let mut stack = Stack::new(shared, "sizes").await;
-    let web = Workload::deployment("web")
-        .memory_limit("256Mi")
-        .memory("230Mi");
-    stack.namespace.create_workload(&web);
-    let before = stack.ready_pods("app=web", 1).await;
-    let pod = before.keys().next().expect("one pod").clone();
-    report(&stack, &pod, "256Mi");
-    stack.namespace.apply(POLICY);
-    stack.start().await;
-
-    // the trigger fires at the first sample, and no number is made up out of it
+/// The trigger fires at the first sample, and no number is made up out of it.
+async fn held_for_want_of_samples(stack: &Stack<'_>) {
     until(
         "the rung to be held for want of samples",
         LATER,
@@ -84,6 +73,21 @@ async fn a_recommended_size_is_applied_in_numbers(shared: &Shared) {
         },
     )
     .await;
+}
+
+async fn a_recommended_size_is_applied_in_numbers(shared: &Shared) {
+    let mut stack = Stack::new(shared, "sizes").await;
+    let web = Workload::deployment("web")
+        .memory_limit("256Mi")
+        .memory("230Mi");
+    stack.namespace.create_workload(&web);
+    let before = stack.ready_pods("app=web", 1).await;
+    let pod = before.keys().next().expect("one pod").clone();
+    report(&stack, &pod, "256Mi");
+    stack.namespace.apply(POLICY);
+    stack.start().await;
+
+    held_for_want_of_samples(&stack).await;
     assert!(stack.actions().await.is_empty(), "nothing is asked for yet");
 
     let kubectl = stack.namespace.kubectl();

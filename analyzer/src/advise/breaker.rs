@@ -158,9 +158,11 @@ mod tests {
         let refusal =
             (0..Refusal::ALL.len(), proptest::option::of(1_i64..4000)).prop_map(|(n, secs)| {
                 let retry_after = secs.map(SignedDuration::from_secs);
-                match Refusal::ALL[n] {
-                    Refusal::RateLimited { .. } => Refusal::RateLimited { retry_after },
-                    other => other,
+                let refusal = Refusal::ALL[n];
+                if matches!(refusal, Refusal::RateLimited { .. }) {
+                    Refusal::RateLimited { retry_after }
+                } else {
+                    refusal
                 }
             });
         let event = prop_oneof![

@@ -44,7 +44,7 @@ pub fn combine(
         diagnosis.failure_mode = proposal.mode.map(|mode| mode.as_str().to_owned());
         diagnosis.explanation = Some(cut(&proposal.explanation, 2048)).filter(|it| !it.is_empty());
         diagnosis.owner = Some(format!("{}/{}", proposal.about.kind, proposal.about.name));
-        diagnosis.source = (*source).to_owned();
+        (*source).clone_into(&mut diagnosis.source);
         diagnosis.confidence = calibrated.map(|(confidence, _)| confidence);
         diagnosis.calibrated_on = calibrated.map(|(_, on)| on);
         diagnosis.stated_confidence = Some(proposal.stated_confidence);

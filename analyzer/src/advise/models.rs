@@ -77,7 +77,7 @@ pub struct Model {
 pub enum Provider {
     /// Ollama's own API.
     Ollama,
-    /// The chat completions of OpenAI and of everything compatible: vLLM, llama.cpp, LiteLLM.
+    /// The chat completions of `OpenAI` and of everything compatible: vLLM, llama.cpp, `LiteLLM`.
     OpenAi,
 }
 
@@ -164,7 +164,7 @@ impl Model {
         Duration::from_secs(u64::from(self.timeout_seconds))
     }
 
-    /// Whether it is OpenAI's own service, which takes fewer keywords in a schema and other ones
+    /// Whether it is `OpenAI`'s own service, which takes fewer keywords in a schema and other ones
     /// in a request than the servers that are compatible with it.
     pub fn is_hosted(&self) -> bool {
         let url: Option<http::Uri> = self.base_url.parse().ok();

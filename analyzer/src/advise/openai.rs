@@ -1,4 +1,4 @@
-//! Asks a model over the chat completions of OpenAI, or of anything compatible.
+//! Asks a model over the chat completions of `OpenAI`, or of anything compatible.
 //!
 //! The client is `async-openai`; this is the one file that names it. Beneath it is our own
 //! [`Transport`] as its service, so that it does not retry by itself (it would sleep as long as a

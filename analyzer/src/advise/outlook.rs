@@ -29,17 +29,23 @@ pub fn if_nothing_is_done(case: &Case, member: &Target) -> Option<String> {
         let pieces = case.evidence.iter();
         pieces.filter(|piece| sick(&piece.about.uid))
     };
-    let runs_full = facts().find_map(|piece| match &piece.fact {
-        Fact::Series(series) => runs_full(series),
-        _ => None,
+    let runs_full = facts().find_map(|piece| {
+        let Fact::Series(series) = &piece.fact else {
+            return None;
+        };
+        runs_full(series)
     });
     let crashes = || {
-        facts().find_map(|piece| match &piece.fact {
-            Fact::Termination(end) if end.restarts > 1 => Some(format!(
-                "it goes on ending with {} as it has {} times so far",
-                end.reason, end.restarts
-            )),
-            _ => None,
+        facts().find_map(|piece| {
+            let Fact::Termination(end) = &piece.fact else {
+                return None;
+            };
+            (end.restarts > 1).then(|| {
+                format!(
+                    "it goes on ending with {} as it has {} times so far",
+                    end.reason, end.restarts
+                )
+            })
         })
     };
     runs_full.or_else(crashes)

@@ -167,9 +167,10 @@ impl Refusal {
 
     /// How long the server wants rest.
     pub const fn retry_after(self) -> Option<SignedDuration> {
-        match self {
-            Self::RateLimited { retry_after } | Self::ServerError { retry_after } => retry_after,
-            _ => None,
+        if let Self::RateLimited { retry_after } | Self::ServerError { retry_after } = self {
+            retry_after
+        } else {
+            None
         }
     }
 
@@ -198,12 +199,11 @@ impl Refusal {
 /// [`LONGEST_PAUSE`] is cut to it, one in the past is none.
 pub fn retry_after(header: &str, at: Timestamp) -> Option<SignedDuration> {
     let header = header.trim();
-    let pause = match header.parse::<u32>() {
-        Ok(seconds) => SignedDuration::from_secs(i64::from(seconds)),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::DateTimeParser::new();
-            date.parse_timestamp(header).ok()?.duration_since(at)
-        }
+    let pause = if let Ok(seconds) = header.parse::<u32>() {
+        SignedDuration::from_secs(i64::from(seconds))
+    } else {
+        let date = jiff::fmt::rfc2822::DateTimeParser::new();
+        date.parse_timestamp(header).ok()?.duration_since(at)
     };
     let pause = pause.min(LONGEST_PAUSE);
     pause.is_positive().then_some(pause)

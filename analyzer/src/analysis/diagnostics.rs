@@ -98,7 +98,7 @@ impl Diagnostics {
 
     /// The questions that are to be sent to models.
     pub(super) fn questions(&mut self) -> impl Iterator<Item = Output> {
-        let asked = self.inquiries.to_send().into_iter();
+        let asked = self.inquiries.take_questions().into_iter();
         asked.map(|asked| Output::Ask(Box::new(asked)))
     }
 
@@ -341,9 +341,11 @@ fn diagnosis_of(case: &Case, ranked: &[Hypothesis], member: &Target) -> Diagnosi
 
 /// No rule has an opinion: the findings speak for themselves.
 fn undecided(case: &Case) -> Diagnosis {
-    let found = case.evidence.iter().find_map(|piece| match &piece.fact {
-        Fact::Finding(finding) => Some(format!("trigger {}: {}", finding.trigger, finding.subject)),
-        _ => None,
+    let found = case.evidence.iter().find_map(|piece| {
+        let Fact::Finding(finding) = &piece.fact else {
+            return None;
+        };
+        Some(format!("trigger {}: {}", finding.trigger, finding.subject))
     });
     let evidence = case.evidence.iter().take(32);
     Diagnosis {
@@ -485,8 +487,10 @@ fn camel(kebab: &str) -> String {
 
 /// Namespace and name of the policies whose triggers found a case, the first to find standing first.
 fn policies(case: &Case) -> impl Iterator<Item = (&str, &str)> {
-    case.evidence.iter().filter_map(|piece| match &piece.fact {
-        Fact::Finding(finding) => Some((finding.policy.0.as_str(), finding.policy.1.as_str())),
-        _ => None,
+    case.evidence.iter().filter_map(|piece| {
+        let Fact::Finding(finding) = &piece.fact else {
+            return None;
+        };
+        Some((finding.policy.0.as_str(), finding.policy.1.as_str()))
     })
 }

@@ -141,7 +141,7 @@ impl Inquiries {
     }
 
     /// The questions to send.
-    pub(super) fn to_send(&mut self) -> Vec<Asked> {
+    pub(super) fn take_questions(&mut self) -> Vec<Asked> {
         std::mem::take(&mut self.to_send)
     }
 

@@ -105,25 +105,9 @@ pub fn sized(
         ..settings.clone()
     };
     let mut basis = Vec::new();
-    let all = [
-        (
-            Resource::Cpu,
-            resources.cpu_request_cores,
-            resources.cpu_limit_cores,
-        ),
-        (
-            Resource::Memory,
-            resources.memory_request_bytes,
-            resources.memory_limit_bytes,
-        ),
-    ];
-    let set = all
-        .into_iter()
-        .filter(|(_, request, limit)| request.is_some() || limit.is_some());
     let mut nothing_set = true;
-    for (resource, request, limit) in set {
+    for (resource, now) in set(resources) {
         nothing_set = false;
-        let now = Amounts { request, limit };
         let found = sizing.amount(of, resource, recommended);
         let found = found.map_err(|short| Unsized::TooFewSamples {
             resource: resource.as_str(),
@@ -159,6 +143,21 @@ pub fn sized(
         (false, true) => Err(Unsized::LargeEnough { container }),
         (false, false) => Ok(Sized { action, basis }),
     }
+}
+
+/// What is set of each resource: a request, a limit, or both.
+fn set(resources: &Resources) -> impl Iterator<Item = (Resource, Amounts)> {
+    let cpu = Amounts {
+        request: resources.cpu_request_cores,
+        limit: resources.cpu_limit_cores,
+    };
+    let memory = Amounts {
+        request: resources.memory_request_bytes,
+        limit: resources.memory_limit_bytes,
+    };
+    let all = [(Resource::Cpu, cpu), (Resource::Memory, memory)];
+    all.into_iter()
+        .filter(|(_, now)| now.request.is_some() || now.limit.is_some())
 }
 
 impl Amounts {

@@ -190,7 +190,7 @@ impl Answer {
 fn row(experience: Experience) -> Row {
     let posterior = experience.posterior;
     Row {
-        failure_mode: experience.mode.map(|mode| mode.as_str()),
+        failure_mode: experience.mode.map(schemas::diagnosis::FailureMode::as_str),
         remedy: experience.remedy.as_str(),
         owner_kind: experience.owner_kind,
         helped: posterior.helped,

@@ -95,6 +95,9 @@ pub(super) fn leak(of: &Subject<'_>) -> Option<Claim> {
     if series::has_levelled_off(series) {
         claim.ground(-3.0, &[piece], "growth has come to its end");
     }
+    if series::sinks(series) {
+        claim.ground(-3.0, &[piece], "it has sunk since its peak, and goes on to");
+    }
     let step = series
         .shape
         .change

@@ -66,10 +66,14 @@ proptest! {
         let (first, rest) = lessons.split_at(cut.min(lessons.len()));
         let mut before = Learned::default();
         before.expire(now);
-        lessons.iter().for_each(|lesson| before.hear(lesson.clone()));
+        for lesson in &lessons {
+            before.hear(lesson.clone());
+        }
         let mut between = told(first);
         between.expire(now);
-        rest.iter().for_each(|lesson| between.hear(lesson.clone()));
+        for lesson in rest {
+            between.hear(lesson.clone());
+        }
         let mut after = told(&lessons);
         after.expire(now);
         // an earlier instant brings nothing back
