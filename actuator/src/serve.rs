@@ -38,6 +38,9 @@ use crate::{
     webhook::{Webhooks, address::Rules},
 };
 
+/// How soon an API server that could not say which actions there are is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// What the actuator needs from the process it runs in.
 pub struct Parts {
     /// The API server.
@@ -72,7 +75,9 @@ pub async fn serve(
     let reconciles = options.reconciles;
     let watch = health.gate("healing actions");
     let gates = (health.gate("lease"), health.gate("bus"));
-    let api = healing_actions(&client).await?;
+    let Some(api) = healing_actions(&client, &shutdown).await? else {
+        return Ok(());
+    };
     // Whatever client this process shares, what is written to targets is sent once.
     let writer = runtime::kube::client_without_retries(&common.kube, "actuator").await?;
     let limits = limits(&common, &options);
@@ -133,12 +138,32 @@ async fn until_told(work: impl Future<Output = ()>, delivery: Delivery) {
     tokio::join!(work, delivery.run(ended.clone()));
 }
 
-/// The healing actions of all namespaces, which the cluster must know.
-async fn healing_actions(client: &Client) -> anyhow::Result<Api<HealingAction>> {
+/// The healing actions of all namespaces, which the cluster must know; `None` at shutdown. An
+/// API server in trouble is asked again: only its refusal says that something is not installed.
+async fn healing_actions(
+    client: &Client,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<Api<HealingAction>>> {
     let api: Api<HealingAction> = Api::all(client.clone());
-    let some = api.list(&ListParams::default().limit(1)).await;
-    some.context("failed to list healing actions: apply deploy/crds and deploy/rbac first")?;
-    Ok(api)
+    loop {
+        let Err(error) = api.list(&ListParams::default().limit(1)).await else {
+            return Ok(Some(api));
+        };
+        let is_refused = matches!(
+            &error,
+            kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 429
+        );
+        if is_refused {
+            return Err(error).context(
+                "failed to list healing actions: apply deploy/crds and deploy/rbac first",
+            );
+        }
+        tracing::warn!(error = chain(&error), "healing actions not listed");
+        tokio::select! {
+            () = shutdown.wait() => return Ok(None),
+            () = tokio::time::sleep(ASK_AGAIN) => {}
+        }
+    }
 }
 
 fn webhooks(options: &Options, limits: &Limits, bus: &Bus) -> Webhooks {

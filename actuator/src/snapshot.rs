@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemas::{
     action::{HealingActionSpec, HealingActionStatus, Phase},
     observation::Observation,
-    policy::{Action, HealingPolicySpec, Mode},
+    policy::{Action, HealingPolicySpec, Mode, ResizeAction},
     target::Target,
 };
 use serde_json::Value;
@@ -191,12 +191,15 @@ impl Snapshot {
     /// The policy's own entry for the action: what it says counts, not what the action says of itself.
     ///
     /// An action with a name must equal the policy's action of that name in
-    /// type and parameters; one without must equal any of them.
+    /// type and parameters; one without must equal any of them. Where the policy asks for a
+    /// recommended size, an action with a trigger holds the numbers in its place.
     pub fn rule(&self) -> Option<&Action> {
         let wanted = &self.action.spec.action;
+        let by_trigger = self.action.spec.trigger.is_some();
         let policy = self.policy.as_ref()?;
         policy.spec.actions.iter().find(|action| {
-            (wanted.name.is_empty() || action.name == wanted.name) && does_the_same(action, wanted)
+            (wanted.name.is_empty() || action.name == wanted.name)
+                && (does_the_same(action, wanted) || by_trigger && is_in_numbers(action, wanted))
         })
     }
 
@@ -263,6 +266,27 @@ impl Snapshot {
         let trigger = self.action.spec.trigger.as_ref()?;
         trigger.offender_uid.as_deref().or(self.pinned_uid())
     }
+}
+
+/// Whether `wanted` is the policy's `action` with amounts in the place of the recommended size
+/// that it asks for, and is otherwise the same.
+fn is_in_numbers(action: &Action, wanted: &Action) -> bool {
+    let (Some(asked), Some(given)) = (&action.resize_action, &wanted.resize_action) else {
+        return false;
+    };
+    let is_said = !given.requests.is_empty() || !given.limits.is_empty();
+    if asked.recommended.is_none() || given.recommended.is_some() || !is_said {
+        return false;
+    }
+    let mut back = wanted.clone();
+    back.resize_action = Some(ResizeAction {
+        container: asked.container.clone().and(given.container.clone()),
+        requests: BTreeMap::new(),
+        limits: BTreeMap::new(),
+        recommended: asked.recommended.clone(),
+        ..given.clone()
+    });
+    does_the_same(action, &back)
 }
 
 /// Whether two actions have the same type and parameters, whatever they are called.

@@ -169,6 +169,41 @@ mod tests {
     }
 
     #[test]
+    fn numbers_stand_in_the_place_of_a_recommended_size_and_of_nothing_else() {
+        use schemas::policy::{Recommended, ResizeAction};
+        let mut snapshot = snapshot();
+        let asked = ResizeAction {
+            recommended: Some(Recommended::default()),
+            maximum: [("memory".to_owned(), "1Gi".to_owned())].into(),
+            ..ResizeAction::default()
+        };
+        let given = ResizeAction {
+            container: Some("app".to_owned()),
+            recommended: None,
+            limits: [("memory".to_owned(), "300Mi".to_owned())].into(),
+            ..asked.clone()
+        };
+        let mut action = named_action("fit", Remedy::Resize);
+        action.resize_action = Some(asked.clone());
+        snapshot.policy.as_mut().unwrap().spec.actions = vec![action.clone()];
+        let mut judged = |change: &dyn Fn(&mut ResizeAction)| {
+            let mut given = given.clone();
+            change(&mut given);
+            action.resize_action = Some(given);
+            snapshot.action.spec.action = action.clone();
+            snapshot.rule().is_some()
+        };
+        assert!(judged(&|_| {}));
+        assert!(!judged(&|given| given.limits.clear()));
+        assert!(!judged(&|given| given.maximum.clear()));
+        assert!(!judged(&|given| given.allow_rollout = true));
+        assert!(!judged(&|given| given.increase_percent = Some(50)));
+        // by hand, nobody says the numbers in the analyzer's place
+        snapshot.action.spec.trigger = None;
+        assert!(snapshot.rule().is_none());
+    }
+
+    #[test]
     fn an_action_that_merely_borrows_a_name_is_turned_down() {
         let mut snapshot = snapshot();
         snapshot.action.spec.action = named_action("restart-pods", Remedy::Delete);

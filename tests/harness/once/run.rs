@@ -138,8 +138,9 @@ impl Play<'_, '_> {
                 self.struck.push(held.label.clone());
             }
         }
-        let _last = self.scene.actuator(proxy, "only", &options);
-        self.scene.ended(ENDS).await
+        let last = self.scene.actuator(proxy, "only", &options);
+        let ended = self.scene.ended(ENDS).await;
+        ended.map_err(|why| format!("{why}; the actuator says:\n{}", last.logs_tail(30)))
     }
 
     /// One that is killed while another stands by.
