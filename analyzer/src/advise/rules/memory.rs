@@ -95,6 +95,9 @@ pub(super) fn leak(of: &Subject<'_>) -> Option<Claim> {
     if series::has_levelled_off(series) {
         claim.ground(-3.0, &[piece], "growth has come to its end");
     }
+    if series::sinks(series) {
+        claim.ground(-4.0, &[piece], "it gives back what it had taken");
+    }
     let step = series
         .shape
         .change
