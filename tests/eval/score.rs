@@ -380,10 +380,7 @@ fn row(
     let Some(first) = first_action(answer, seen) else {
         return row;
     };
-    let diagnosis = first.action.spec.diagnosis.clone().unwrap_or_default();
-    let evidence = diagnosis.evidence.into_iter();
-    let evidence = evidence.map(|piece| format!("{} {}", piece.id, piece.statement));
-    row.because = diagnosis.explanation.into_iter().chain(evidence).collect();
+    row.because = because(first);
     let status = first.status();
     let asked = !label.asks || status.phase == Phase::AwaitingApproval;
     row.said_action = Some(format!("{} of {}", first.remedy().as_str(), first.target()));
@@ -405,6 +402,14 @@ fn row(
         took.is_some_and(|took| took <= within.get())
     });
     row
+}
+
+/// The explanation and the evidence that an action carries.
+fn because(action: &ActionSeen) -> Vec<String> {
+    let diagnosis = action.action.spec.diagnosis.clone().unwrap_or_default();
+    let evidence = diagnosis.evidence.into_iter();
+    let evidence = evidence.map(|piece| format!("{} {}", piece.id, piece.statement));
+    diagnosis.explanation.into_iter().chain(evidence).collect()
 }
 
 /// When the trouble was noticed: a trigger fired on one of its objects, or on any where none is named.

@@ -67,9 +67,8 @@ impl Stack {
     /// What each program logged last, for when something does not work.
     pub(crate) fn tails(&self) -> String {
         let tails = PROGRAMS.iter().zip(&self.programs);
-        tails
-            .map(|(name, program)| format!("\n--- {name}\n{}", program.logs_tail(6)))
-            .collect()
+        let tails = tails.map(|(name, program)| format!("\n--- {name}\n{}", program.logs_tail(6)));
+        tails.collect::<Vec<_>>().concat()
     }
 }
 
@@ -128,7 +127,7 @@ fn instance(name: &str) -> [Value; 3] {
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": role},
             "roleRef": {"apiGroup": group, "kind": "Role", "name": role},
-            "subjects": kinds.map(|it| account(&it)).collect::<Vec<_>>(),
+            "subjects": kinds.map(account).collect::<Vec<_>>(),
         }),
     ]
 }
