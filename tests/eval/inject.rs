@@ -123,7 +123,7 @@ impl Injector {
             PatchKind::Merge => "--type=merge",
             PatchKind::Json => "--type=json",
         };
-        let change = self.fill().value(&patch.patch).to_string();
+        let change = self.fill().value(&patch.change).to_string();
         self.kubectl(&["patch", &object, kind, "--patch", &change])
             .await
             .map(|_| ())

@@ -118,7 +118,8 @@ pub(crate) struct Patch {
     #[serde(default, rename = "type")]
     pub(crate) kind: PatchKind,
     /// The patch.
-    pub(crate) patch: Value,
+    #[serde(rename = "patch")]
+    pub(crate) change: Value,
 }
 
 /// How a patch is merged.

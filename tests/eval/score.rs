@@ -380,22 +380,7 @@ fn row(
     let Some(first) = first_action(answer, seen) else {
         return row;
     };
-    acted(&mut row, expected, first, since);
-    row
-}
-
-/// Adds what was done, and what came of it.
-fn acted(
-    row: &mut Row,
-    expected: &Expected,
-    first: &ActionSeen,
-    since: impl Fn(Timestamp) -> Option<f64>,
-) {
-    let label = &expected.label;
-    let diagnosis = first.action.spec.diagnosis.clone().unwrap_or_default();
-    let evidence = diagnosis.evidence.into_iter();
-    let evidence = evidence.map(|piece| format!("{} {}", piece.id, piece.statement));
-    row.because = diagnosis.explanation.into_iter().chain(evidence).collect();
+    row.because = because(first);
     let status = first.status();
     let asked = !label.asks || status.phase == Phase::AwaitingApproval;
     row.said_action = Some(format!("{} of {}", first.remedy().as_str(), first.target()));
@@ -406,16 +391,25 @@ fn acted(
         .started_at
         .or(status.executed_at)
         .or(status.finished_at);
-    row.acted = began.and_then(&since);
+    row.acted = began.and_then(since);
     let succeeded = status.phase == Phase::Succeeded;
     let ended = status.finished_at.filter(|_| succeeded);
-    row.verified = ended.and_then(&since);
+    row.verified = ended.and_then(since);
     row.recovered = label.recovers.map(|within| {
         let took = began
             .zip(ended)
             .map(|(began, ended)| ended.duration_since(began));
         took.is_some_and(|took| took <= within.get())
     });
+    row
+}
+
+/// The explanation and the evidence that an action carries.
+fn because(action: &ActionSeen) -> Vec<String> {
+    let diagnosis = action.action.spec.diagnosis.clone().unwrap_or_default();
+    let evidence = diagnosis.evidence.into_iter();
+    let evidence = evidence.map(|piece| format!("{} {}", piece.id, piece.statement));
+    diagnosis.explanation.into_iter().chain(evidence).collect()
 }
 
 /// When the trouble was noticed: a trigger fired on one of its objects, or on any where none is named.

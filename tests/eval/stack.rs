@@ -67,8 +67,8 @@ impl Stack {
     /// What each program logged last, for when something does not work.
     pub(crate) fn tails(&self) -> String {
         let tails = PROGRAMS.iter().zip(&self.programs);
-        let tails = tails.map(|(name, program)| format!("--- {name}\n{}", program.logs_tail(6)));
-        tails.collect::<Vec<_>>().join("\n")
+        let tails = tails.map(|(name, program)| format!("\n--- {name}\n{}", program.logs_tail(6)));
+        tails.collect::<Vec<_>>().concat()
     }
 }
 

@@ -8,7 +8,10 @@
 //!
 //! Pure: no IO, no clock.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use arrow_array::{
     Array, BooleanArray, Float64Array, Int64Array, LargeStringArray, RecordBatch, StringArray,
@@ -149,7 +152,10 @@ fn read(
     let mut decoder = StreamDecoder::new();
     let mut batch = Batch::default();
     loop {
-        let read = decoder.decode(&mut buffer);
+        // The reader asserts what it takes for granted of lengths and offsets that are the sender's.
+        // A decoder that panicked is not used again.
+        let read = catch_unwind(AssertUnwindSafe(|| decoder.decode(&mut buffer)));
+        let read = read.map_err(|_panic| Error::Malformed("its buffers are not laid out right"))?;
         match read.map_err(|source| Error::Read { source })? {
             Some(records) => append(&mut batch, &records)?,
             None => break,

@@ -239,6 +239,17 @@ fn hostile(message: &[u8], cut: Option<usize>, flips: &[(usize, u8)]) -> Vec<u8>
     bytes
 }
 
+#[test]
+fn a_length_that_is_no_whole_number_of_values_is_refused() {
+    let message = stream(columns(&pods([1, 2, 3])), false);
+    let bytes = hostile(&message, None, &[(12_201_599_984_072_717_384, 253)]);
+    let error = window(100).append(at(1), WHOLE, &bytes).unwrap_err();
+    assert!(
+        error.to_string().contains("not an Arrow IPC stream"),
+        "{error}"
+    );
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic_and_no_error_changes_the_window(

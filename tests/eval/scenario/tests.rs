@@ -58,7 +58,7 @@ fn a_whole_scenario_is_read() {
 #[test]
 fn an_unknown_field_is_refused_with_its_line() {
     let said = refusal("pick: 1", "pik: 1");
-    assert!(said.contains("pik") && said.contains("16"), "{said}");
+    assert!(said.contains("pik") && said.contains("15"), "{said}");
     let said = refusal("timeout: 4m", "timeout: 4m\nretries: 3");
     assert!(said.contains("retries"), "{said}");
 }
@@ -85,7 +85,7 @@ fn what_one_part_names_another_has() {
         (
             "Deployment/web, replicas",
             "Deployment/wb, replicas",
-            "line 17: Deployment/wb is neither",
+            "line 16: Deployment/wb is neither",
         ),
         (
             "triggers: [high]",

@@ -96,7 +96,7 @@ pub(super) fn leak(of: &Subject<'_>) -> Option<Claim> {
         claim.ground(-3.0, &[piece], "growth has come to its end");
     }
     if series::sinks(series) {
-        claim.ground(-3.0, &[piece], "it has sunk since its peak, and goes on to");
+        claim.ground(-4.0, &[piece], "it gives back what it had taken");
     }
     let step = series
         .shape

@@ -171,6 +171,15 @@ fn memory_that_sinks_step_by_step_recovers_by_itself() {
     );
 }
 
+/// As it was measured: nine readings, of which the newest four come after the peak.
+#[test]
+fn few_readings_that_sink_are_no_leak() {
+    let found = first(vec![memory(&[
+        100.0, 100.0, 100.0, 100.0, 100.0, 480.9, 470.9, 460.9, 440.9,
+    ])]);
+    assert_eq!(found.mode, FailureMode::Transient, "{found:?}");
+}
+
 #[test]
 fn memory_that_stays_high_or_climbs_again_does_not_recover() {
     let mut stays = vec![100.0; 8];
