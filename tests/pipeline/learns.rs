@@ -74,9 +74,14 @@ async fn sick(stack: &Stack<'_>, app: &str, learning: &str) {
     stack.namespace.create_workload(&web);
     let pods = stack.ready_pods(&format!("app={app}"), 1).await;
     let pod = pods.keys().next().expect("one pod").clone();
-    stack
-        .namespace
-        .annotate_pod(&pod, &[("sim.kubeskippy.io/memory", "250Mi")]);
+    stack.namespace.annotate_pod(
+        &pod,
+        &[
+            ("sim.kubeskippy.io/memory", "250Mi"),
+            // a count that is set back takes the other pod away
+            ("controller.kubernetes.io/pod-deletion-cost", "100"),
+        ],
+    );
     stack.namespace.apply(&policy(app, learning));
 }
 

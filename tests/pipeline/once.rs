@@ -196,7 +196,7 @@ async fn restarted_among_sick_pods(shared: &Shared) {
     };
     let scene = Scene::set(&servers, "sick", wants).await;
     scene.ask(&scene.wanted).await;
-    let (ended, kills) = scene.restarted(&ALONE, STEP * 3).await;
+    let (ended, kills) = scene.restarted(&ALONE, STEP * 8).await;
     let actions = ended.expect("twenty end, and the others wait");
     assert_eq!(kills, 2);
     let tally = tally(
