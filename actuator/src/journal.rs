@@ -161,7 +161,7 @@ impl Journal {
         self.behind(action, now).await
     }
 
-    /// As [`Journal::untold`], however long ago the action ended: [`MARGIN`] spares a start one
+    /// As [`Journal::untold`], however long ago the action ended: `MARGIN` spares a start one
     /// question per ended action, and a few of them may have been told by nobody all the same.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! against the question that was asked: it may name an action of the policy, a
 //! target among the findings, and evidence by identifier, and nothing else.
 //!
-//! What is here and most of what is below is pure; [`consult`] asks, through [`ollama`] and [`openai`].
+//! What is here and most of what is below is pure; `consult` asks, through [`ollama`] and [`openai`].
 
 use schemas::{diagnosis::FailureMode, policy::Remedy, target::Target};
 

@@ -6,7 +6,7 @@
 //!
 //! Findings come in at every tick, [`Cases`] remembers which case each owner
 //! is in, and the open cases go out. What belongs together is decided in
-//! [`group`], what is known of it is collected in [`gather`]. Nothing is read
+//! `group`, what is known of it is collected in `gather`. Nothing is read
 //! but what the tick brings, so a replay gives the same cases.
 //!
 //! Pure: no IO, no clock.

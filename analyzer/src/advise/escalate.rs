@@ -4,7 +4,7 @@
 //! ask when   doubt × RESOLVED × worth  >  cost
 //! ```
 //! *doubt* is the probability that what is held to be the cause is wrong. With `p` the score of the
-//! first rule's hypothesis and `r` = [`RELIABLE`], how often a small model names the right cause:
+//! first rule's hypothesis and `r` = `RELIABLE`, how often a small model names the right cause:
 //!
 //! | the small model | doubt |
 //! | --- | --- |

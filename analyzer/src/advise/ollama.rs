@@ -1,7 +1,7 @@
 //! Asks a model over Ollama's own API.
 //!
 //! The messages of the API, in and out, are those of `ollama-rs`; this is the one file that names
-//! the crate. They are sent over our own [`Transport`], because the crate's own sending loses
+//! the crate. They are sent over our own `Transport`, because the crate's own sending loses
 //! the status and the pause that a server asks for, reads bodies without a bound, does not tell
 //! why a reply ended, and skips over what it cannot read.
 

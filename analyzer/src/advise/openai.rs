@@ -1,7 +1,7 @@
 //! Asks a model over the chat completions of `OpenAI`, or of anything compatible.
 //!
 //! The client is `async-openai`; this is the one file that names it. Beneath it is our own
-//! [`Transport`] as its service, so that it does not retry by itself (it would sleep as long as a
+//! `Transport` as its service, so that it does not retry by itself (it would sleep as long as a
 //! `Retry-After` says), reads no body without end, and keeps the status. What comes back is read
 //! into our own lenient types: compatible servers leave out half of what the crate's types ask for.
 
