@@ -111,11 +111,10 @@ pub async fn serve(
         .reconcile_all_on(switched)
         .graceful_shutdown_on(async move { ending.wait().await })
         .run(reconcile, on_error, driver)
-        .for_each(|passed| {
+        .for_each(async |passed| {
             if let Err(error) = passed {
                 tracing::debug!(error = chain(&error), "not reconciled");
             }
-            futures::future::ready(())
         });
     let synced = async move {
         if actions.wait_until_ready().await.is_ok() {
@@ -123,8 +122,7 @@ pub async fn serve(
         }
     };
     let gates = keep_gates(&lease, &bus, gates, &gates_ending);
-    let work = Box::pin(until_told(work, delivery));
-    tokio::join!(work, synced, gates, upkeep);
+    tokio::join!(Box::pin(until_told(work, delivery)), synced, gates, upkeep);
     Ok(())
 }
 

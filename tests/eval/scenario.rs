@@ -106,10 +106,6 @@ pub(crate) struct When {
 /// A change by a patch.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the words of the file, which are kubectl's"
-)]
 pub(crate) struct Patch {
     /// The object.
     #[serde(deserialize_with = "parsed")]

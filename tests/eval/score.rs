@@ -387,10 +387,8 @@ fn row(
     row.action_ok = expected.allows(first) && asked;
     let reason = status.reason.clone().map(|reason| format!(" {reason}"));
     row.outcome = Some(format!("{}{}", status.phase, reason.unwrap_or_default()));
-    let began = status
-        .started_at
-        .or(status.executed_at)
-        .or(status.finished_at);
+    let acted = status.started_at.or(status.executed_at);
+    let began = acted.or(status.finished_at);
     row.acted = began.and_then(since);
     let succeeded = status.phase == Phase::Succeeded;
     let ended = status.finished_at.filter(|_| succeeded);
