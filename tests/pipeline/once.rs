@@ -177,12 +177,12 @@ async fn in_trouble(servers: &Servers<'_>, trouble: Trouble) -> (Trouble, Tally)
         Trouble::Away => {
             proxy.away(true);
             drop(held);
-            // longer than a request is tried again by itself
-            tokio::time::sleep(Duration::from_secs(8)).await;
+            // longer than a request is tried again by itself, and than a lease lasts
+            tokio::time::sleep(Duration::from_mins(1)).await;
             proxy.away(false);
         }
     }
-    let actions = scene.ended(STEP * 3).await.expect("every action ends");
+    let actions = scene.ended(STEP * 5).await.expect("every action ends");
     let log = servers.control_plane().audit_entries();
     (trouble, tally(&scene, &actions, &proxy.troubles(), &log))
 }
