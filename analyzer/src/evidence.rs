@@ -31,6 +31,12 @@ impl fmt::Display for Id {
     }
 }
 
+/// Whether a field of a template is a container's image. Pull policy and pull secrets are not.
+pub(crate) fn is_image(field: &str) -> bool {
+    let last = field.rsplit(['.', '/']).next().unwrap_or(field);
+    last.eq_ignore_ascii_case("image")
+}
+
 /// One piece of evidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Piece {

@@ -48,7 +48,10 @@ pub(super) struct Recent<'a> {
 impl Recent<'_> {
     /// Whether the image is another one.
     pub(super) fn changed_image(&self) -> bool {
-        self.rollout.changes.keys().any(|field| is_image(field))
+        self.rollout
+            .changes
+            .keys()
+            .any(|field| crate::evidence::is_image(field))
     }
 
     /// Whether limits or requests differ.
@@ -70,12 +73,6 @@ impl Recent<'_> {
             1.5
         }
     }
-}
-
-/// Whether a field of a template is a container's image. Pull policy and pull secrets are not.
-fn is_image(field: &str) -> bool {
-    let last = field.rsplit(['.', '/']).next().unwrap_or(field);
-    last.eq_ignore_ascii_case("image")
 }
 
 /// How long volumes and network of a pod may take before that is remarkable.

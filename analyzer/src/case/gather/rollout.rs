@@ -104,7 +104,7 @@ fn changes(
     // Images first: what rules ask for is never cut off by a long list of others.
     let (images, others): (Vec<_>, Vec<_>) = all
         .into_iter()
-        .partition(|(field, _)| field.to_lowercase().contains("image"));
+        .partition(|(field, _)| crate::evidence::is_image(field));
     images
         .into_iter()
         .chain(others)

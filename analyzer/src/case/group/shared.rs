@@ -149,7 +149,8 @@ fn images<'a>(
         .into_iter()
         .flatten()
         .filter(move |(field, value)| {
-            field.contains("image") && before.and_then(|before| before.get(*field)) != Some(*value)
+            crate::evidence::is_image(field)
+                && before.and_then(|before| before.get(*field)) != Some(*value)
         })
         .map(|(_, image)| image.as_str())
 }
